@@ -1,0 +1,1 @@
+"""What will run in the Dask Gateway server."""

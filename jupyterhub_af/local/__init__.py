@@ -1,0 +1,1 @@
+"""The one-machine facility that ``jupyterhub-af up`` starts."""

@@ -1,0 +1,1 @@
+"""The storage agent: the only process with power over everybody's files."""

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Every test: unit and hub on both JupyterHub majors, services, a real facility, a browser.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cache="${AF_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/jupyterhub-af}"
+AF_NODE_MODULES="$(.venv/bin/python -m jupyterhub_af.local.node | tail -n 1)"
+AF_NODE="$(.venv/bin/python -c 'from jupyterhub_af.local.node import find_node; print(find_node().path)')"
+export AF_NODE_MODULES AF_NODE AF_CACHE="$cache"
+PATH="$(dirname "$AF_NODE"):$AF_NODE_MODULES/.bin:$PATH"
+export PATH
+mkdir -p artefacts
+echo "== JupyterHub $(.venv/bin/jupyterhub --version): unit, service, storage, hub"
+.venv/bin/pytest -q -n 2 tests/unit tests/service tests/storage tests/hub
+echo "== JupyterHub $(.venv/hub5/bin/jupyterhub --version): hub"
+.venv/hub5/bin/pytest -q -n 2 tests/hub
+echo "== A whole facility on this machine, and a browser"
+.venv/bin/pytest -q -n 2 --dist loadscope tests/local tests/browser
+echo "== The Lab extension"
+tools/test_lab.sh
