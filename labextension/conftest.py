@@ -1,0 +1,19 @@
+"""Jupyter's own fixtures, and a server that lets nobody in without a token."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ("pytest_jupyter.jupyter_server",)
+
+
+@pytest.fixture
+def jp_server_config() -> dict[str, object]:
+    """Load our extension; a route without authentication is then an error."""
+    return {
+        "ServerApp": {
+            "jpserver_extensions": {"jupyterlab": True, "jupyterlab_af": True},
+            "allow_unauthenticated_access": False,
+            "reraise_server_extension_failures": True,
+        }
+    }

@@ -1,0 +1,11 @@
+const labConfig = require('@jupyterlab/testing/lib/jest-config');
+
+module.exports = {
+  ...labConfig(__dirname),
+  reporters: ['default'],
+  testRegex: 'src/__tests__/.*\\.spec\\.ts$',
+  // Lab's packages are ECMAScript modules, which jest reads only when transformed.
+  transformIgnorePatterns: [
+    '/node_modules/(?!(@jupyter|@jupyterlab|@microsoft|@codemirror|@marijn|color|exenv-es6|lib0|marked|nanoid|y-protocols|yjs)/).+'
+  ]
+};

@@ -1,0 +1,105 @@
+"""Files that cannot be written, said clearly.
+
+Jupyter Server answers 500 where a storage area is read-only or full. The contents
+manager here turns what the file system said into an answer that a person can act
+on; it changes nothing of what is read or written. Switched on with
+``--ServerApp.contents_manager_class=jupyterlab_af.contents.FacilityContentsManager``.
+"""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+from tornado.web import HTTPError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class FacilityContentsManager(AsyncLargeFileManager):
+    """The large-file contents manager, with clear answers to failed writes."""
+
+    async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
+        """Save a file, a notebook or a folder."""
+        with clear_refusals(path):
+            saved: dict[str, Any] = await super().save(model, path)
+            return saved
+
+    async def delete_file(self, path: str) -> None:
+        """Delete a file or a folder."""
+        with clear_refusals(path):
+            # Otherwise the trash refuses, and says neither what nor why.
+            is_trashed = self.delete_to_trash and await self.has(path)
+            if is_trashed and not self.is_writable(path):
+                raise PermissionError(errno.EACCES, "not writable", path)
+            await super().delete_file(path)
+
+    async def rename_file(self, old_path: str, new_path: str) -> None:
+        """Rename or move a file or a folder."""
+        folder = new_path.strip("/").rpartition("/")[0]
+        refused = old_path if self.is_writable(folder) else new_path
+        with clear_refusals(refused):
+            await super().rename_file(old_path, new_path)
+
+    async def has(self, path: str) -> bool:
+        """Return whether there is a file or a folder at `path`."""
+        return bool(await self.file_exists(path) or await self.dir_exists(path))
+
+    async def create_checkpoint(self, path: str) -> dict[str, Any]:
+        """Keep the file as it is now."""
+        with clear_refusals(path):
+            checkpoint: dict[str, Any] = await super().create_checkpoint(path)
+            return checkpoint
+
+    async def restore_checkpoint(self, checkpoint_id: str, path: str) -> None:
+        """Put back the file that was kept."""
+        with clear_refusals(path):
+            await super().restore_checkpoint(checkpoint_id, path)
+
+
+@contextmanager
+def clear_refusals(path: str) -> Iterator[None]:
+    """Answer 403 or 507 in words where the file system refused a write to `path`."""
+    try:
+        yield
+    except (OSError, HTTPError) as error:
+        answer = answer_for(refusal_number(error), path.strip("/"))
+        if answer is None:
+            raise
+        raise answer from error
+
+
+def refusal_number(error: BaseException | None) -> int | None:
+    """Return the errno of the refusal behind `error`, if a refusal is behind it.
+
+    A failed write is often followed by a failed clean-up, so the whole chain counts.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, OSError) and error.errno in READ_ONLY | FULL:
+            return error.errno
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def answer_for(number: int | None, path: str) -> HTTPError | None:
+    """Return what to answer to a write to `path` that failed with `number`."""
+    if number in READ_ONLY:
+        return HTTPError(
+            403,
+            f"{path} is read-only for you. Save a copy in a folder of your own.",
+        )
+    if number in FULL:
+        return HTTPError(
+            507,
+            f"There is no room left to save {path}. Delete what you no longer need, "
+            "then save again.",
+        )
+    return None

@@ -1,0 +1,1 @@
+"""Tests of the server extension; they are not in the wheel."""

@@ -1,0 +1,210 @@
+"""A real server whose root has a read-only and a full folder, asked over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from http.client import HTTPConnection
+
+import pytest
+
+CREDENTIAL = "a-token-of-the-server"
+START_SECONDS = 60
+
+NOTEBOOK = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+READ_ONLY = "is read-only for you. Save a copy in a folder of your own."
+FULL = "Delete what you no longer need, then save again."
+
+
+class Server:
+    """A running server, and how to ask it."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def ask(self, method, path, body=None):
+        """Return the status, and what the server said."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        with closing(connection):
+            connection.request(
+                method,
+                f"/api/{path}",
+                body=None if body is None else json.dumps(body),
+                headers={"Authorization": f"token {CREDENTIAL}"},
+            )
+            response = connection.getresponse()
+            said = response.read().decode()
+        if response.status < 400:
+            return response.status, said
+        return response.status, json.loads(said)["message"]
+
+    def save(self, path, content="x", **model):
+        text = {"type": "file", "format": "text", "content": content}
+        return self.ask("PUT", f"contents/{path}", text | model)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def make_root(root):
+    """Make a root folder with what the tests need in it."""
+    for name in ("readonly", "full", "quota", "mine", "home"):
+        (root / name).mkdir()
+    (root / "readonly" / "a.txt").write_text("kept")
+    (root / "readonly" / "folder").mkdir()
+    (root / "mine" / "b.txt").write_text("b")
+
+
+def command(root, port):
+    """Return the command of a server that sees `root` through mounts."""
+    return [
+        *("bwrap", "--dev-bind", "/", "/", "--die-with-parent"),
+        *("--ro-bind", str(root / "readonly"), str(root / "readonly")),
+        *("--size", "65536", "--tmpfs", str(root / "full")),
+        *("--size", "65536", "--tmpfs", str(root / "quota")),
+        *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"),
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={root}",
+        "--ServerApp.contents_manager_class="
+        "jupyterlab_af.contents.FacilityContentsManager",
+    ]
+
+
+def wait_for(server, process):
+    """Return once the server answers."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            server.ask("GET", "status")
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail("The server did not start.")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    root = tmp_path_factory.mktemp("root")
+    make_root(root)
+    port = free_port()
+    own = {name: str(root / "home") for name in ("HOME", "TMPDIR")}
+    environ = os.environ | own | {"JUPYTER_TOKEN": CREDENTIAL}
+    log = (root / "log").open("w")
+    with (
+        log,
+        subprocess.Popen(
+            command(root, port), env=environ, cwd=root, stdout=log, stderr=log
+        ) as process,
+    ):
+        try:
+            wait_for(Server(port), process)
+            yield Server(port)
+        finally:
+            process.terminate()
+
+
+def test_a_file_of_ones_own_is_saved(server):
+    assert server.save("mine/new.txt")[0] == 201
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param({}, id="a text"),
+        pytest.param({"chunk": 1}, id="the first part of a large upload"),
+        pytest.param(
+            {"type": "notebook", "format": "json", "content": NOTEBOOK}, id="a notebook"
+        ),
+        pytest.param({"type": "directory", "content": None}, id="a folder"),
+    ],
+)
+def test_saving_new_in_a_read_only_area_is_refused_in_words(server, model):
+    answer = server.save("readonly/new", **model)
+    assert answer == (403, f"readonly/new {READ_ONLY}")
+
+
+def test_saving_over_a_read_only_file_is_refused_in_words(server):
+    assert server.save("readonly/a.txt") == (403, f"readonly/a.txt {READ_ONLY}")
+
+
+def test_deleting_in_a_read_only_area_is_refused_in_words(server):
+    answer = server.ask("DELETE", "contents/readonly/a.txt")
+    assert answer == (403, f"readonly/a.txt {READ_ONLY}")
+
+
+def test_deleting_what_is_absent_is_still_404(server):
+    assert server.ask("DELETE", "contents/readonly/absent")[0] == 404
+
+
+def test_renaming_in_a_read_only_area_is_refused_in_words(server):
+    body = {"path": "readonly/c.txt"}
+    answer = server.ask("PATCH", "contents/readonly/a.txt", body)
+    assert answer == (403, f"readonly/c.txt {READ_ONLY}")
+
+
+def test_moving_into_a_read_only_area_names_the_area(server):
+    body = {"path": "readonly/b.txt"}
+    answer = server.ask("PATCH", "contents/mine/b.txt", body)
+    assert answer == (403, f"readonly/b.txt {READ_ONLY}")
+
+
+def test_copying_into_a_read_only_area_is_refused_in_words(server):
+    status, message = server.ask(
+        "POST", "contents/readonly", {"copy_from": "mine/b.txt"}
+    )
+    assert (status, message.endswith(READ_ONLY)) == (403, True)
+
+
+def test_keeping_a_read_only_file_is_refused_in_words(server):
+    answer = server.ask("POST", "contents/readonly/a.txt/checkpoints")
+    assert answer == (403, f"readonly/a.txt {READ_ONLY}")
+
+
+def test_what_was_kept_is_put_back(server):
+    kept = json.loads(server.ask("POST", "contents/mine/b.txt/checkpoints")[1])["id"]
+    status, _ = server.ask("POST", f"contents/mine/b.txt/checkpoints/{kept}")
+    assert status == 204
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param({}, id="a text"),
+        pytest.param({"chunk": 1}, id="the first part of a large upload"),
+    ],
+)
+def test_a_full_area_is_507_in_words(server, model):
+    status, message = server.save("full/new.txt", "x" * 200_000, **model)
+    assert (status, message) == (
+        507,
+        f"There is no room left to save full/new.txt. {FULL}",
+    )
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(200_000, id="much too large"),
+        pytest.param(50_000, id="too large beside the old one"),
+    ],
+)
+def test_an_old_file_that_no_longer_fits_is_507_and_kept(server, size):
+    old = "old" * 10_000
+    assert server.save("quota/old.txt", old)[0] in {200, 201}
+    assert server.save("quota/old.txt", "x" * size)[0] == 507
+    kept = json.loads(server.ask("GET", "contents/quota/old.txt")[1])["content"]
+    assert (kept[:9], len(kept)) == ("oldoldold", len(old))
+
+
+def test_a_wrong_request_is_still_400(server):
+    assert server.save("mine/new.txt", format="nonsense")[0] == 400
