@@ -1,0 +1,273 @@
+"""The facility file's model: what is on offer, to whom, by which IAM, in which bounds.
+
+Every class is frozen and refuses unknown keys, so that a misspelt ``allowed_groups``
+stops the facility instead of opening a profile to everybody. Rules between keys are
+in ``facility_rules``; reading YAML with line numbers is in ``facility_text``.
+
+An absent ``allowed_groups`` means everybody who may log in; an empty one is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+)
+
+from . import values
+
+Text = Annotated[StrictStr, Field(min_length=1, max_length=500)]
+Slug = Annotated[StrictStr, BeforeValidator(values.check_slug)]
+Folder = Annotated[StrictStr, BeforeValidator(values.check_folder)]
+Group = Annotated[StrictStr, BeforeValidator(values.check_group)]
+Groups = Annotated[tuple[Group, ...], BeforeValidator(values.check_filled)]
+Memory = Annotated[
+    int,
+    BeforeValidator(values.check_memory),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?[KMGT]$"}),
+]
+Duration = Annotated[
+    int,
+    BeforeValidator(values.check_duration),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]+[smhd]$"}),
+]
+Cores = Annotated[
+    StrictFloat,
+    BeforeValidator(values.check_cores),
+    Field(gt=0, le=4096, allow_inf_nan=False),
+]
+Count = Annotated[StrictInt, Field(ge=1, le=4096)]
+Image = Annotated[StrictStr, BeforeValidator(values.check_image)]
+ImagePattern = Annotated[StrictStr, BeforeValidator(values.check_image_pattern)]
+
+
+class _Model(BaseModel):
+    """Be frozen and refuse unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Iam(_Model):
+    """The INDIGO IAM that people log in through, and how old its word may be."""
+
+    issuer: Annotated[StrictStr, BeforeValidator(values.check_issuer)] = Field(
+        description="The IAM's address, https (http only on the loopback)."
+    )
+    groups_claim: Literal["auto", "groups", "wlcg.groups", "roles", "entitlements"] = (
+        "auto"
+    )
+    recheck_seconds: Annotated[StrictInt, Field(ge=5, le=86400)] = Field(
+        300,
+        description="The oldest a group list may be, for anybody with a running server.",
+    )
+    grace_seconds: Annotated[StrictInt, Field(ge=0, le=7 * 86400)] = Field(
+        28800,
+        description="How long running servers survive an IAM that cannot be reached.",
+    )
+    courtesy_seconds: Annotated[StrictInt, Field(ge=0, le=86400)] = Field(
+        300, description="Time to save between losing access and the server's end."
+    )
+
+
+class LoginRule(_Model):
+    """Who may log in at all, and who administers."""
+
+    allowed_groups: Groups | None = Field(
+        None, description="Absent: everybody the IAM knows."
+    )
+    admin_groups: Groups | None = Field(
+        None,
+        description="Administrators; they may log in, and this opens nothing else.",
+    )
+
+
+class ClassRoom(_Model):
+    """A class: one group of students, one of teachers."""
+
+    name: Slug
+    students: Group
+    teachers: Group
+
+
+class Size(_Model):
+    """How much of the machine a server gets."""
+
+    slug: Slug
+    display_name: Text | None = None
+    cores: Cores
+    memory: Memory
+    default: StrictBool = False
+    allowed_groups: Groups | None = None
+
+
+class Gpu(_Model):
+    """A choice of accelerators: a Kubernetes resource name and a count, or neither."""
+
+    slug: Slug
+    display_name: Text | None = None
+    resource: Annotated[StrictStr, BeforeValidator(values.check_resource)] | None = None
+    count: Count | None = None
+    default: StrictBool = False
+    queue: StrictBool = Field(False, description="Wait in line when all are taken.")
+    allowed_groups: Groups | None = None
+
+
+class Toleration(_Model):
+    """A Kubernetes toleration, spelt as Kubernetes does in snake case."""
+
+    key: Text
+    operator: Literal["Exists", "Equal"] = "Equal"
+    value: StrictStr | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+
+
+class Placement(_Model):
+    """Where on Kubernetes the servers of a profile run."""
+
+    node_selector: dict[StrictStr, StrictStr] = Field(default_factory=dict)
+    tolerations: tuple[Toleration, ...] = ()
+
+
+class Token(_Model):
+    """What the access token in the server is for."""
+
+    audience: Text | None = None
+    scopes: Annotated[tuple[Text, ...], BeforeValidator(values.check_not_text)] = ()
+
+
+class Lifetime(_Model):
+    """How long a server may idle, and live at all."""
+
+    idle: Duration | None = None
+    longest: Duration | None = None
+
+
+class Profile(_Model):
+    """A thing on the spawn form: an image, and what goes with it."""
+
+    slug: Slug
+    display_name: Text | None = Field(None, description="Default: the slug.")
+    description: Text | None = None
+    image: Image | None = None
+    image_pattern: ImagePattern | None = Field(
+        None, description="People type their own image; it must match as a whole."
+    )
+    default: StrictBool = False
+    hidden: StrictBool = Field(
+        False, description="Not shown to those who may not have it."
+    )
+    allowed_groups: Groups | None = None
+    sizes: Annotated[tuple[Size, ...], BeforeValidator(values.check_filled)] | None = (
+        Field(None, description="Absent: one, `default`, with 1 core and 2G.")
+    )
+    gpus: Annotated[tuple[Gpu, ...], BeforeValidator(values.check_filled)] | None = None
+    storage: (
+        Annotated[tuple[Slug, ...], BeforeValidator(values.check_filled)] | None
+    ) = Field(None, description="Names of areas. Absent: every area.")
+    dask: Slug | None = Field(
+        None, description="An entry of `dask`. Absent: no clusters."
+    )
+    lifetime: Lifetime = Lifetime()
+    placement: Placement = Placement()
+    token: Token | None = None
+
+    @property
+    def title(self) -> str:
+        """Return what people read: the display name, else the slug."""
+        return self.display_name or self.slug
+
+    @property
+    def offered_sizes(self) -> tuple[Size, ...]:
+        """Return the sizes, or the one that a profile without sizes has."""
+        return self.sizes or (DEFAULT_SIZE,)
+
+
+class Backup(_Model):
+    """How often generations are kept, and how many."""
+
+    every: Duration
+    keep: Annotated[StrictInt, Field(ge=1, le=10000)]
+
+
+class StorageArea(_Model):
+    """A tree that outlives the server, at ``/af/<name>`` (kind cvmfs: ``/cvmfs``)."""
+
+    name: Slug
+    kind: Literal["private", "shared", "collab", "cvmfs"]
+    claim: Text | None = Field(None, description="Kubernetes only: the volume claim.")
+    quota: Memory | None = None
+    class_name: Slug | None = Field(None, alias="class", description="Shared only.")
+    folders: dict[Folder, Group] | None = Field(
+        None, description="Collab only: folder name to the group that works in it."
+    )
+    lease_seconds: Annotated[StrictInt, Field(ge=5, le=3600)] | None = None
+    backup: Backup | None = None
+    optional: StrictBool = Field(
+        False, description="Start also where the volume is absent."
+    )
+
+
+class DaskRule(_Model):
+    """Ceilings of Dask clusters."""
+
+    max_clusters: Annotated[StrictInt, Field(ge=1, le=1000)] = 1
+    worker_cores: tuple[Cores, Cores] = (1.0, 1.0)
+    worker_memory: tuple[Memory, Memory] = (1024**3, 1024**3)
+    user_cores: Cores
+    user_memory: Memory
+    group_cores: dict[Group, Cores] = Field(default_factory=dict)
+    idle_timeout: Duration
+    detach: Duration = 0
+
+
+class Facility(_Model):
+    """The whole facility, as its file says."""
+
+    version: Annotated[Literal[1], BeforeValidator(values.check_version)]
+    name: Text
+    contact: Text = Field(description="Shown wherever something is refused.")
+    iam: Iam
+    access: LoginRule = LoginRule()
+    classes: tuple[ClassRoom, ...] = ()
+    profiles: Annotated[tuple[Profile, ...], BeforeValidator(values.check_filled)]
+    storage: Annotated[tuple[StorageArea, ...], BeforeValidator(values.check_filled)]
+    dask: dict[Slug, DaskRule] = Field(default_factory=dict)
+
+    def areas_of(self, profile: Profile) -> tuple[StorageArea, ...]:
+        """Return the areas a profile names, in the file's order; without names, all."""
+        if profile.storage is None:
+            return self.storage
+        return tuple(area for area in self.storage if area.name in profile.storage)
+
+    def class_room(self, name: str | None) -> ClassRoom | None:
+        """Return the class of that name."""
+        return next((room for room in self.classes if room.name == name), None)
+
+
+DEFAULT_SIZE = Size(slug="default", cores=1, memory=values.DEFAULT_MEMORY, default=True)
+
+
+def replace_issuer(facility: Facility, issuer: str) -> Facility:
+    """Return the facility with another issuer: `up` puts its demo IAM's there."""
+    return facility.model_copy(
+        update={"iam": facility.iam.model_copy(update={"issuer": issuer})}
+    )
+
+
+def facility_digest(facility: Facility) -> str:
+    """Return 16 hexadecimal digits: equal where the facility is, in any process.
+
+    The order of lists and maps counts: it is what people see.
+    """
+    text = facility.model_dump_json(by_alias=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,142 @@
+"""The frozen messages that processes exchange, and how they are written and read.
+
+Every message is checked on arrival: a process trusts another's secret, not its shape.
+A ``ServerPlan`` travels as it is; ``plan_to_json`` and ``parse_plan`` are its ends.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from .plan import ServerPlan
+
+_PLAN = TypeAdapter(ServerPlan)
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+Identifier = Annotated[str, Field(min_length=1, max_length=1024)]
+Group = Annotated[str, Field(min_length=1, max_length=512)]
+# 0 is root, and the highest of 32 bits means "leave as it is"
+Number = Annotated[int, Field(ge=1, lt=2**31)]
+
+
+def plan_to_json(plan: ServerPlan) -> bytes:
+    """Return a plan as JSON."""
+    return _PLAN.dump_json(plan)
+
+
+def parse_plan(text: bytes | str) -> ServerPlan:
+    """Return the plan a JSON text describes; pydantic's ``ValidationError`` if none."""
+    return _PLAN.validate_json(text)
+
+
+class Message(BaseModel):
+    """Be frozen and refuse unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AccountRequest(Message):
+    """hub → service at login: who is this? ``is_known_to_hub``: the name has a hub user."""
+
+    issuer: Identifier
+    subject: Identifier
+    preferred_username: Name
+    is_known_to_hub: bool = False
+
+
+class Account(Message):
+    """service → hub: the name bound to ``(issuer, subject)`` for ever."""
+
+    name: Name
+    uid: Number
+    gid: Number
+
+
+class IdsRequest(Message):
+    """hub → service before a start: numbers for a person and for groups."""
+
+    user: Name
+    groups: tuple[Group, ...] = ()
+
+
+class IdsReply(Message):
+    """service → hub: the numbers, stable for ever."""
+
+    uid: Number
+    gid: Number
+    gids: dict[Group, Number]
+
+
+class AuditEvent(Message):
+    """hub → service: who did what, by which rule, with which result. No token, no mail."""
+
+    actor: Name
+    action: Annotated[str, Field(pattern=r"^[a-z][a-z0-9.-]{0,63}$")]
+    target: Annotated[str, Field(max_length=255)] = ""
+    rule: Annotated[str, Field(max_length=64)] = ""
+    result: Literal["allowed", "refused", "done", "failed"]
+    detail: Annotated[str, Field(max_length=500)] = ""
+
+
+class Refusal(Message):
+    """The body of every 4xx and 5xx between processes: words, and the rule behind them."""
+
+    message: str
+    rule: str
+
+
+class EnsureReply(Message):
+    """agent → hub: paths that were made, and paths whose owner or mode was mended."""
+
+    made: tuple[str, ...]
+    mended: tuple[str, ...]
+
+
+class Health(Message):
+    """What each process says of itself."""
+
+    status: Literal["ok", "degraded"]
+    process: Name
+    version: str
+    facility_digest: str
+    problems: tuple[str, ...] = ()
+
+
+class AreaOfMine(Message):
+    """An area as its person sees it in the server."""
+
+    name: str
+    path: str
+    read_only: bool
+
+
+class ServerOfMine(Message):
+    """The server that asks, as its recorded plan says."""
+
+    name: str
+    profile: str
+    profile_display_name: str
+    size: str
+    gpu: str | None
+    cores: float
+    memory_bytes: int
+    start_id: str
+    areas: tuple[AreaOfMine, ...]
+
+
+class FacilityOfMine(Message):
+    """The facility's name and whom to ask."""
+
+    name: str
+    contact: str
+
+
+class Me(Message):
+    """service → Lab: who I am here. ``server`` is None where no server asks."""
+
+    user: str
+    groups: tuple[str, ...]
+    admin: bool
+    facility: FacilityOfMine
+    server: ServerOfMine | None
