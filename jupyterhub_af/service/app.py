@@ -1,0 +1,251 @@
+"""The process: ``python -m jupyterhub_af.service --ServiceApp.facility_file=…``.
+
+How it runs is here; what the facility offers is in the facility file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from jupyterhub.services.auth import HubAuth
+from traitlets import Integer, Unicode, default
+from traitlets.config import Application
+
+from jupyterhub_af.policy.errors import ConfigError
+
+from .audit import Audit
+from .catalogue import Catalogue
+from .desk import Desk
+from .internal import make_internal_application
+from .listener import Listeners
+from .metrics import Metrics
+from .plans import Plans
+from .public import Gate, make_public_application
+from .refusal import StartError
+from .register import FIRST_GID, FIRST_UID, Ranges, Register
+from .secret import Secret, load_secret
+from .store import Store
+
+STOP_SECONDS = 0.8
+
+
+class ServiceApp(Application):
+    """The service ``af``: accounts, plans, audit, and what the Lab plugin asks."""
+
+    name = "af"
+    description = __doc__ or ""
+
+    facility_file = Unicode(help="Path of the facility file. Required.").tag(
+        config=True
+    )
+    issuer = Unicode(
+        help="An issuer in place of the facility file's. Empty: the file's."
+    ).tag(config=True)
+    database_url = Unicode(
+        help="The database: sqlite:////path/to/file, or postgresql://user@host/name "
+        "(without a password). Required."
+    ).tag(config=True)
+    database_password_file = Unicode(
+        help="File with PostgreSQL's password. Empty: none, or libpq's own ways."
+    ).tag(config=True)
+    socket = Unicode(help="Path of the internal API's Unix socket. Empty: none.").tag(
+        config=True
+    )
+    internal_ip = Unicode(
+        "127.0.0.1", help="Address of the internal API where it has a TCP port."
+    ).tag(config=True)
+    internal_port = Integer(
+        0, help="TCP port of the internal API (Kubernetes). 0: none."
+    ).tag(config=True)
+    public_ip = Unicode(help="Address of the public API.").tag(config=True)
+    public_port = Integer(help="TCP port of the public API. 0: none.").tag(config=True)
+    prefix = Unicode(help="Where the hub's proxy shows the public API.").tag(
+        config=True
+    )
+    hub_secret_file = Unicode(
+        help="File with the secret that hub and service share. Required."
+    ).tag(config=True)
+    gateway_secret_file = Unicode(
+        help="File with the secret of the Dask Gateway server, which may read plans. "
+        "Empty: it may not."
+    ).tag(config=True)
+    pid_file = Unicode(help="Where to write the process id. Empty: nowhere.").tag(
+        config=True
+    )
+    first_uid = Integer(
+        FIRST_UID, help="The first person's uid; it is never lowered again."
+    ).tag(config=True)
+    first_gid = Integer(
+        FIRST_GID, help="The first group's gid; people's uids stay below it."
+    ).tag(config=True)
+
+    @default("log_level")
+    def _default_log_level(self) -> int:
+        return logging.INFO
+
+    @default("log_format")
+    def _default_log_format(self) -> str:
+        return "[%(levelname)1.1s %(asctime)s %(name)s] %(message)s"
+
+    @default("public_ip")
+    def _default_public_ip(self) -> str:
+        return self._hub_given.hostname or "127.0.0.1"
+
+    @default("public_port")
+    def _default_public_port(self) -> int:
+        return self._hub_given.port or 0
+
+    @default("prefix")
+    def _default_prefix(self) -> str:
+        return os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/services/af/")
+
+    @property
+    def _hub_given(self) -> SplitResult:
+        """Where a hub that manages this service wants it to listen."""
+        return urlsplit(os.environ.get("JUPYTERHUB_SERVICE_URL", ""))
+
+    def start(self) -> None:
+        """Run until SIGTERM or SIGINT; refuse to start with every problem printed."""
+        os.umask(0o077)
+        for handler in self.log.handlers:
+            logging.getLogger("tornado").addHandler(handler)
+        try:
+            asyncio.run(self._serve(self.make_desk()))
+        except ConfigError as error:
+            for problem in error.problems:
+                self.log.critical("%s", problem.to_text(self.facility_file))
+            self.exit(1)
+        except StartError as error:
+            self.log.critical("%s", error)
+            self.exit(1)
+
+    async def _serve(self, desk: Desk) -> None:
+        listeners = Listeners()
+        try:
+            self._listen(desk, listeners)
+            stopping = _stop_event()
+            self._write_pid()
+            self.log.info("Ready: %s", self._where(desk))
+            await stopping.wait()
+            self.log.info("Stopped")
+        finally:
+            await _close(desk, listeners)
+            self._remove_pid()
+
+    def _write_pid(self) -> None:
+        if self.pid_file:
+            Path(self.pid_file).write_text(f"{os.getpid()}\n", "ascii")
+
+    def _remove_pid(self) -> None:
+        if self.pid_file:
+            Path(self.pid_file).unlink(missing_ok=True)
+
+    def make_desk(self) -> Desk:
+        """Read files and bring the database up to date, or refuse with words."""
+        self._check_traits()
+        catalogue = Catalogue(Path(self.facility_file), issuer=self.issuer)
+        hub_secret = load_secret(Path(self.hub_secret_file), trait="hub_secret_file")
+        store = Store(self.database_url, password=self._database_password())
+        store.upgrade()
+        ranges = Ranges(first_uid=self.first_uid, first_gid=self.first_gid)
+        register = Register(store, catalogue, ranges)
+        register.prepare()
+        return Desk(
+            log=self.log,
+            store=store,
+            catalogue=catalogue,
+            register=register,
+            plans=Plans(store, register),
+            audit=Audit(store),
+            metrics=Metrics(),
+            hub_secret=hub_secret,
+            gateway_secret=self._gateway_secret(hub_secret),
+        )
+
+    def _check_traits(self) -> None:
+        for trait in ("facility_file", "database_url", "hub_secret_file"):
+            if not getattr(self, trait):
+                msg = f"--ServiceApp.{trait} is missing. {self.traits()[trait].help}"
+                raise StartError(msg)
+        if not (self.socket or self.internal_port):
+            msg = "Neither --ServiceApp.socket nor --ServiceApp.internal_port is given."
+            raise StartError(msg)
+        if not (self.prefix.startswith("/") and self.prefix.endswith("/")):
+            msg = f"prefix {self.prefix!r} must begin and end with a slash."
+            raise StartError(msg)
+
+    def _database_password(self) -> str:
+        if not self.database_password_file:
+            return ""
+        path = Path(self.database_password_file)
+        return load_secret(path, trait="database_password_file", shortest=1).value
+
+    def _gateway_secret(self, hub_secret: Secret) -> Secret:
+        if not self.gateway_secret_file:
+            return Secret()
+        secret = load_secret(
+            Path(self.gateway_secret_file), trait="gateway_secret_file"
+        )
+        if secret == hub_secret:
+            msg = "The hub and the gateway have the same secret: each pair has its own."
+            raise StartError(msg)
+        return secret
+
+    def _listen(self, desk: Desk, listeners: Listeners) -> None:
+        internal = make_internal_application(desk)
+        if self.socket:
+            listeners.open_unix(internal, Path(self.socket))
+        if self.internal_port:
+            listeners.open_tcp(internal, self.internal_ip, self.internal_port)
+        if self.public_port:
+            public = make_public_application(desk, self.prefix, self._gate())
+            listeners.open_tcp(public, self.public_ip, self.public_port)
+
+    def _gate(self) -> Gate:
+        """Return the hub's own client; without a word from the hub, our name's scope."""
+        hub = HubAuth(parent=self)
+        scopes = hub.access_scopes or {"access:services!service=af"}
+        return Gate(hub=hub, access_scopes=frozenset(scopes))
+
+    def _where(self, desk: Desk) -> str:
+        places = [self.socket] if self.socket else []
+        if self.internal_port:
+            places.append(f"{self.internal_ip}:{self.internal_port}")
+        if self.public_port:
+            places.append(f"http://{self.public_ip}:{self.public_port}{self.prefix}")
+        digest = desk.catalogue.last.digest
+        return f"{' and '.join(places)}, facility {digest}, {desk.store.shown_url}"
+
+
+def _stop_event() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _close(desk: Desk, listeners: Listeners) -> None:
+    """Let go of everything within a second, whatever still runs."""
+    try:
+        await asyncio.wait_for(listeners.close(), STOP_SECONDS)
+    except TimeoutError:
+        desk.log.warning("Left requests unanswered")
+    finally:
+        desk.store.close()
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the service with the command line's traits."""
+    ServiceApp.launch_instance(argv)
+    # Everything is closed. Python would take most of a second to forget its modules,
+    # and would wait for a thread that waits for a lock of the database; such a
+    # transaction is undone, as at any sudden end.
+    logging.shutdown()
+    os._exit(0)

@@ -1,0 +1,142 @@
+"""The internal API: what the hub and the gateway ask, over a socket of their own.
+
+The hub's secret opens everything, the gateway's only reads plans.
+"""
+
+from __future__ import annotations
+
+from tornado.web import Application
+
+from jupyterhub_af.policy.messages import (
+    AccountRequest,
+    AuditEvent,
+    IdsRequest,
+    parse_plan,
+    plan_to_json,
+)
+
+from .desk import Desk
+from .metrics import CONTENT_TYPE
+from .refusal import RefusedError
+from .routes import Missing, Route, observe
+
+
+class InternalRoute(Route):
+    """Open only to the hub, unless a route says more."""
+
+    opens_to_gateway: tuple[str, ...] = ()
+
+    def prepare(self) -> None:
+        """Refuse who does not carry the secret, before anything is read."""
+        if self.is_hub() or self._is_gateway():
+            return
+        message = "This address needs the secret of a process that may use it."
+        raise RefusedError(401, "secret", message)
+
+    def is_hub(self) -> bool:
+        """Tell whether the hub's secret came along."""
+        return self.desk.hub_secret.matches(self._header())
+
+    def _is_gateway(self) -> bool:
+        is_open = self.request.method in self.opens_to_gateway
+        return is_open and self.desk.gateway_secret.matches(self._header())
+
+    def _header(self) -> str:
+        return self.request.headers.get("Authorization", "")
+
+
+class Accounts(InternalRoute):
+    """Tell the hub at login who somebody is."""
+
+    route = "accounts"
+
+    async def post(self) -> None:
+        """Answer with the person's account; the first time, make it."""
+        request = self.read_body(AccountRequest.model_validate_json)
+        self.write_message(await self.desk.account_for(request))
+
+
+class Numbers(InternalRoute):
+    """Tell the hub before a start which numbers go with names."""
+
+    route = "ids"
+
+    async def post(self) -> None:
+        """Answer with the numbers of a person and of groups."""
+        request = self.read_body(IdsRequest.model_validate_json)
+        self.write_message(await self.desk.ids_for(request))
+
+
+class PlanBook(InternalRoute):
+    """Take a plan from the hub before a start; show it to hub and gateway."""
+
+    route = "plans"
+    opens_to_gateway = ("GET",)
+
+    async def put(self) -> None:
+        """Record a plan."""
+        await self.desk.put_plan(self.read_body(parse_plan))
+        self.set_status(204)
+
+    async def get(self) -> None:
+        """Answer with the plan of the last start of a server."""
+        user = self.get_query_argument("user", strip=False, default="")
+        server = self.get_query_argument("server", strip=False, default="")
+        plan = await self.desk.find_plan(user, server)
+        if plan is None:
+            message = "No start of this server is recorded."
+            raise RefusedError(404, "plan-unknown", message)
+        self.write_json(plan_to_json(plan))
+
+
+class Events(InternalRoute):
+    """Take from the hub what happened."""
+
+    route = "audit"
+
+    async def post(self) -> None:
+        """Keep an audit event."""
+        await self.desk.record(self.read_body(AuditEvent.model_validate_json))
+        self.set_status(204)
+
+
+class InternalMetrics(InternalRoute):
+    """Show the page of metrics to who has the hub's secret."""
+
+    route = "metrics"
+
+    async def get(self) -> None:
+        """Answer with the page."""
+        self.set_header("Content-Type", CONTENT_TYPE)
+        self.write(await self.desk.render_metrics())
+
+
+class InternalHealth(InternalRoute):
+    """Tell anybody how the service is, and the hub why it is so."""
+
+    route = "health"
+
+    def prepare(self) -> None:
+        """Let probes in."""
+
+    async def get(self) -> None:
+        """Answer with the health."""
+        self.write_message(await self.desk.health(detailed=self.is_hub()))
+
+
+def make_internal_application(desk: Desk) -> Application:
+    """Return the internal API."""
+    parts = {"desk": desk}
+    return Application(
+        [
+            (r"/internal/accounts", Accounts, parts),
+            (r"/internal/ids", Numbers, parts),
+            (r"/internal/plans", PlanBook, parts),
+            (r"/internal/audit", Events, parts),
+            (r"/health", InternalHealth, parts),
+            (r"/metrics", InternalMetrics, parts),
+        ],
+        default_handler_class=Missing,
+        default_handler_args=parts,
+        log_function=observe,
+    )

@@ -1,0 +1,105 @@
+"""The tables of the one database; ``migrations`` makes them, a test compares the two."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# Names of constraints are fixed, so that a later migration can alter them on
+# every database.
+_NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+# SQLite counts rows for us only in a column of exactly this type.
+_RowNumber = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    """Hold the metadata of all tables."""
+
+    metadata = MetaData(naming_convention=_NAMING)
+
+
+class AccountRow(Base):
+    """A person: ``(issuer, subject)`` bound to one name and one uid for ever.
+
+    ``name_key`` is the name without case and Unicode spelling: no second account can
+    look like the first.
+    """
+
+    __tablename__ = "accounts"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+
+    id: Mapped[int] = mapped_column(_RowNumber, primary_key=True)
+    issuer: Mapped[str] = mapped_column(String(1024))
+    subject: Mapped[str] = mapped_column(String(1024))
+    name: Mapped[str] = mapped_column(String(255), unique=True)
+    name_key: Mapped[str] = mapped_column(String(255), unique=True)
+    uid: Mapped[int] = mapped_column(BigInteger, unique=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    state: Mapped[str] = mapped_column(String(16))
+
+
+class GroupRow(Base):
+    """A group: its full path, and the gid its files have for ever."""
+
+    __tablename__ = "groups"
+
+    id: Mapped[int] = mapped_column(_RowNumber, primary_key=True)
+    path: Mapped[str] = mapped_column(String(512), unique=True)
+    gid: Mapped[int] = mapped_column(BigInteger, unique=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class NumberRow(Base):
+    """The last number given of a kind (``uid``, ``gid``).
+
+    It outlives the rows that carry the numbers: a number is never given again.
+    """
+
+    __tablename__ = "numbers"
+
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    last: Mapped[int] = mapped_column(BigInteger)
+
+
+class PlanRow(Base):
+    """The plan of the last start of a server of a person."""
+
+    __tablename__ = "plans"
+
+    user: Mapped[str] = mapped_column(String(255), primary_key=True)
+    server_name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    start_id: Mapped[str] = mapped_column(String(255), unique=True)
+    plan: Mapped[str] = mapped_column(Text)
+    facility_digest: Mapped[str] = mapped_column(String(64))
+    recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class EventRow(Base):
+    """Who did what, by which rule, with which result."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index(None, "time"), Index(None, "actor"))
+
+    id: Mapped[int] = mapped_column(_RowNumber, primary_key=True)
+    time: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    actor: Mapped[str] = mapped_column(String(255))
+    action: Mapped[str] = mapped_column(String(64))
+    target: Mapped[str] = mapped_column(String(255))
+    rule: Mapped[str] = mapped_column(String(64))
+    result: Mapped[str] = mapped_column(String(16))
+    detail: Mapped[str] = mapped_column(String(500))

@@ -1,0 +1,297 @@
+"""A real little world around the service: its process, a hub, a PostgreSQL server."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import psycopg
+
+ISSUER = "https://iam.example.org/"
+CONTACT = "support@example.org"
+FACILITY = """\
+version: 1
+name: Test facility
+contact: support@example.org
+iam:
+  issuer: https://iam.example.org/
+access:
+  allowed_groups: [hackathon]
+  admin_groups: [facility/admins]
+profiles:
+  - slug: dodas-v5
+    display_name: DODAS V5
+    image: registry.example.org/af/dodas:5
+    sizes: [{slug: small, cores: 1, memory: 2G}]
+storage:
+  - {name: private, kind: private}
+  - {name: collab, kind: collab, folders: {GW: hackathon/gw}}
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def write_secret(path: Path) -> str:
+    secret = secrets.token_hex(32)
+    path.write_text(f"{secret}\n")
+    path.chmod(0o600)
+    return secret
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def person(name: str, **more: object) -> dict[str, object]:
+    """Return an account request of somebody whose subject is their name."""
+    return {
+        "issuer": ISSUER,
+        "subject": f"subject-of-{name}",
+        "preferred_username": name,
+        **more,
+    }
+
+
+@dataclass
+class ServiceProcess:
+    """The service as a process of its own, with everything it needs in one folder."""
+
+    folder: Path
+    database_url: str = ""
+    hub_url: str = ""
+    more: dict[str, object] = field(default_factory=dict)
+    process: subprocess.Popen | None = None
+    hub_secret: str = ""
+    gateway_secret: str = ""
+    port: int = field(default_factory=free_port)
+
+    def __post_init__(self) -> None:
+        self.facility_file = self.folder / "facility.yaml"
+        if not self.facility_file.exists():
+            self.facility_file.write_text(FACILITY)
+        self.socket = self.folder / "af.sock"
+        self.log = self.folder / "log"
+        self.database_url = self.database_url or f"sqlite:///{self.folder}/af.sqlite"
+        self.hub_secret = write_secret(self.folder / "hub")
+        self.gateway_secret = write_secret(self.folder / "gateway")
+
+    @property
+    def traits(self) -> dict[str, object]:
+        return {
+            "facility_file": str(self.facility_file),
+            "database_url": self.database_url,
+            "socket": str(self.socket),
+            "hub_secret_file": str(self.folder / "hub"),
+            "gateway_secret_file": str(self.folder / "gateway"),
+            "pid_file": str(self.folder / "pid"),
+        } | self.more
+
+    @property
+    def command(self) -> list[str]:
+        given = [f"--ServiceApp.{name}={value}" for name, value in self.traits.items()]
+        return [sys.executable, "-m", "jupyterhub_af.service", *given]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "PYTHONWARNINGS": "error",
+            "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{self.port}",
+            "JUPYTERHUB_SERVICE_PREFIX": "/services/af/",
+            "JUPYTERHUB_API_URL": f"{self.hub_url}/hub/api",
+            "JUPYTERHUB_API_TOKEN": "token-of-the-service",
+            "JUPYTERHUB_OAUTH_ACCESS_SCOPES": '["access:services!service=af"]',
+        }
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, env=self.environment, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + 30
+        while "Ready: " not in self.log.read_text():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(self.log.read_text())
+            time.sleep(0.05)
+
+    def stop(self, number: int = signal.SIGTERM) -> float:
+        """Stop it; return how long that took."""
+        begun = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(10)
+        self.log.write_text("")
+        return time.monotonic() - begun
+
+    def client(self, secret: str | None = None) -> httpx.Client:
+        """Return a client of the internal API."""
+        return httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(self.socket)),
+            base_url="http://af",
+            headers=bearer(self.hub_secret if secret is None else secret),
+            timeout=30,
+        )
+
+    def public(self, path: str, token: str = "", headers=None) -> httpx.Response:
+        """Ask the public API."""
+        if token:
+            headers = {"Authorization": f"token {token}"}
+        url = f"http://127.0.0.1:{self.port}/services/af/{path}"
+        return httpx.get(url, headers=headers, timeout=30)
+
+
+@contextmanager
+def running(service: ServiceProcess):
+    service.start()
+    try:
+        yield service
+    finally:
+        if service.process.poll() is None:
+            service.process.kill()
+            service.process.wait(10)
+
+
+class FakeHub:
+    """Stand in for one page of JupyterHub: ``GET /hub/api/user`` with a token."""
+
+    def __init__(self) -> None:
+        self.callers: dict[str, object] = {}
+        hub = self
+
+        class Page(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                token = self.headers.get("Authorization", "").removeprefix("token ")
+                if self.path != "/hub/api/user":
+                    self.answer(404, {})
+                else:
+                    known = token in hub.callers
+                    self.answer(200 if known else 403, hub.callers.get(token, {}))
+
+            def answer(self, status: int, value: object) -> None:
+                if isinstance(value, int):
+                    status, value = value, {}
+                body = json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_arguments: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    @contextmanager
+    def running(self):
+        thread = threading.Thread(target=self.server.serve_forever)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.server.shutdown()
+            thread.join()
+            self.server.server_close()
+
+    def add(self, name: str, *scopes: str, groups=(), kind: str = "user") -> str:
+        """Let a token in; return it."""
+        token = secrets.token_hex(16)
+        self.callers[token] = {
+            "kind": kind,
+            "name": name,
+            "groups": list(groups),
+            "scopes": list(scopes),
+            "admin": True,
+            "server": None,
+        }
+        return token
+
+
+class PostgreSQL:
+    """A real server of our own, on a Unix socket, as an ordinary user."""
+
+    def __init__(self) -> None:
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+        assert found, "these tests need PostgreSQL: apt-get install postgresql"
+        self.bin = found[-1]
+        self.folder = Path(tempfile.mkdtemp(prefix="af-pg-"))
+        self.password_file = self.folder / "password"
+        self.password_file.write_text(secrets.token_hex(16))
+        self.password_file.chmod(0o600)
+        # initdb and postgres refuse to run as root
+        self.user = {}
+        if os.getuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            self.user = {"user": nobody.pw_uid, "group": nobody.pw_gid}
+            for path in (self.folder, self.password_file):
+                os.chown(path, nobody.pw_uid, nobody.pw_gid)
+
+    @contextmanager
+    def running(self):
+        data = self.folder / "data"
+        self._make_data(data)
+        options = ["-c", "listen_addresses=", "-c", "fsync=off"]
+        with (self.folder / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [self.bin / "postgres", "-D", data, "-k", self.folder, *options],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                **self.user,
+            )
+        try:
+            self._wait(server)
+            yield self
+        finally:
+            server.send_signal(signal.SIGQUIT)  # at once: the data is thrown away
+            server.wait(20)
+            shutil.rmtree(self.folder)
+
+    def _wait(self, server: subprocess.Popen) -> None:
+        for _ in range(200):
+            if "ready to accept connections" in (self.folder / "log").read_text():
+                return
+            assert server.poll() is None, (self.folder / "log").read_text()
+            time.sleep(0.05)
+        raise AssertionError((self.folder / "log").read_text())
+
+    def _make_data(self, data: Path) -> None:
+        options = ("-U", "af", "-A", "scram-sha-256", "--no-sync")
+        password = f"--pwfile={self.password_file}"
+        subprocess.run(
+            [self.bin / "initdb", "-D", data, *options, password],
+            check=True,
+            capture_output=True,
+            cwd=self.folder,
+            **self.user,
+        )
+
+    @property
+    def password(self) -> str:
+        return self.password_file.read_text()
+
+    def empty_database(self) -> str:
+        """Return the URL of the database, emptied, without the password."""
+        place = {"host": str(self.folder), "user": "af", "dbname": "postgres"}
+        with psycopg.connect(**place, password=self.password, autocommit=True) as link:
+            link.execute("DROP SCHEMA public CASCADE")
+            link.execute("CREATE SCHEMA public")
+        return f"postgresql://af@/postgres?host={self.folder}"
