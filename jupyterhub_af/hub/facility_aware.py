@@ -1,0 +1,78 @@
+"""What authenticator and spawners share: the facility, and the lines to other processes.
+
+``FacilityAware`` is a mixin, first in the bases. Its traits are set once, as
+``c.FacilityAware.facility_file = …``, and hold for every class that has it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from traitlets import Unicode
+from traitlets.config import LoggingConfigurable
+
+from jupyterhub_af.policy.access import Access, resolve_access
+from jupyterhub_af.policy.facility import Facility
+from jupyterhub_af.policy.identity import make_identity
+
+from .catalogue import shared_catalogue
+from .peer import Peer
+
+if TYPE_CHECKING:
+    from jupyterhub.user import User
+
+
+class FacilityAware(LoggingConfigurable):
+    """Know the facility, and how to reach its service and its storage agent."""
+
+    facility_file = Unicode(
+        config=True,
+        help="""
+        Path of the facility file. There is no default: without a readable, valid file
+        the hub does not start.
+        """,
+    )
+    issuer = Unicode(
+        config=True,
+        help="""
+        An issuer that takes the place of the file's `iam.issuer`, for a facility with a
+        demo IAM. Empty (the default): the file's.
+        """,
+    )
+    service_url = Unicode(
+        config=True,
+        help="""
+        Where the service's internal API listens: `unix:/path` or `http://host:port`.
+        """,
+    )
+    service_secret_file = Unicode(
+        config=True, help="File with the secret that hub and service share."
+    )
+    agent_url = Unicode(
+        config=True,
+        help="""
+        Where the storage agent listens: `unix:/path` or `http://host:port`.
+        """,
+    )
+    agent_secret_file = Unicode(
+        config=True, help="File with the secret that hub and storage agent share."
+    )
+
+    def facility(self) -> Facility:
+        """Return the facility in force now."""
+        path = Path(self.facility_file)
+        return shared_catalogue(path, self.issuer, self.log).current()
+
+    def service_peer(self) -> Peer:
+        """Return the line to the service."""
+        return Peer("service", self.service_url, self.service_secret_file)
+
+    def agent_peer(self) -> Peer:
+        """Return the line to the storage agent."""
+        return Peer("storage agent", self.agent_url, self.agent_secret_file)
+
+    def access_of(self, user: User) -> Access:
+        """Return what a hub user may use, by the groups of the last login or refresh."""
+        identity = make_identity(user.name, (group.name for group in user.groups))
+        return resolve_access(self.facility(), identity)

@@ -1,0 +1,99 @@
+"""The hub's line to another process of the facility: service or storage agent.
+
+An address is ``unix:/path/of/socket`` or ``http://host:port``; the secret is read from
+its file at each call, so that a changed secret needs no restart.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+from pydantic import BaseModel, ValidationError
+
+from jupyterhub_af.policy.errors import AFError
+from jupyterhub_af.policy.messages import Refusal
+
+_M = TypeVar("_M", bound=BaseModel)
+CALL_SECONDS = 30.0
+
+
+class PeerRefusedError(AFError):
+    """Carry another process's refusal: ``str(error)`` is for the person."""
+
+    def __init__(self, refusal: Refusal, status: int) -> None:
+        self.refusal = refusal
+        self.status = status
+        super().__init__(refusal.message)
+
+
+class PeerAwayError(AFError):
+    """Say that another process did not answer, or not in its language."""
+
+
+class Peer:
+    """One process that the hub asks."""
+
+    def __init__(self, name: str, url: str, secret_file: str) -> None:
+        self.name = name
+        self._url = url
+        self._secret_file = Path(secret_file)
+
+    async def call(self, method: str, path: str, *, body: bytes | None = None) -> bytes:
+        """Return the body of a 2xx answer.
+
+        Raises
+        ------
+        PeerRefusedError
+            If the answer is a refusal in words.
+        PeerAwayError
+            If there is no answer, or one that this process does not understand.
+        """
+        try:
+            status, answer = await self._exchange(method, path, body)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            msg = f"The {self.name} of this facility did not answer ({type(error).__name__})."
+            raise PeerAwayError(msg) from error
+        if status >= 400:
+            raise self._to_error(status, answer)
+        return answer
+
+    async def ask(self, path: str, message: BaseModel, reply: type[_M]) -> _M:
+        """POST a message and return the reply as a checked message."""
+        answer = await self.call("POST", path, body=message.model_dump_json().encode())
+        try:
+            return reply.model_validate_json(answer)
+        except ValidationError as error:
+            msg = f"The {self.name} of this facility gave an answer of another version."
+            raise PeerAwayError(msg) from error
+
+    async def _exchange(
+        self, method: str, path: str, body: bytes | None
+    ) -> tuple[int, bytes]:
+        connector: aiohttp.BaseConnector | None = None
+        base = self._url.rstrip("/")
+        if self._url.startswith("unix:"):
+            connector = aiohttp.UnixConnector(path=self._url.removeprefix("unix:"))
+            base = "http://localhost"
+        headers = {
+            "Authorization": f"Bearer {self._read_secret()}",
+            "Content-Type": "application/json",
+        }
+        timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+            session.request(
+                method, base + path, data=body, headers=headers
+            ) as response,
+        ):
+            return response.status, await response.read()
+
+    def _read_secret(self) -> str:
+        return self._secret_file.read_text(encoding="ascii").strip()
+
+    def _to_error(self, status: int, answer: bytes) -> AFError:
+        try:
+            return PeerRefusedError(Refusal.model_validate_json(answer), status)
+        except ValidationError:
+            return PeerAwayError(f"The {self.name} of this facility answered {status}.")

@@ -1,0 +1,198 @@
+"""From a choice to a recorded plan: what every spawner of ours does before it starts.
+
+``PlannedStart`` is a mixin, first in the bases of a spawner. The order is: resolve,
+select, numbers from the register, plan, record it in the service, directories by the
+agent. Whatever is missing refuses the start in words; nothing is half started.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tornado import web
+from traitlets import default
+
+from jupyterhub_af.policy.access import Access
+from jupyterhub_af.policy.errors import SelectionError
+from jupyterhub_af.policy.messages import (
+    AuditEvent,
+    EnsureReply,
+    IdsReply,
+    IdsRequest,
+    plan_to_json,
+)
+from jupyterhub_af.policy.plan import Ids, ServerPlan, groups_of, make_plan, mounts_of
+from jupyterhub_af.policy.selection import Selection, select
+
+from .facility_aware import FacilityAware
+from .form import parse_options, render_form
+from .peer import PeerAwayError, PeerRefusedError
+from .refusal import make_spawn_refusal
+
+if TYPE_CHECKING:
+    from jupyterhub.user import User
+
+
+class ProfileLinkError(web.HTTPError):
+    """Answer a link with ``?profile=``: show the form with it chosen, start nothing.
+
+    JupyterHub shows the form when a query string raises; an empty message keeps the
+    page free of an error.
+    """
+
+    jupyterhub_message = ""
+
+    def __init__(self) -> None:
+        super().__init__(200)
+
+
+class _QuietLinks(logging.Filter):
+    """Drop the hub's report of a ``ProfileLinkError``: a link that was opened is no error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return False for that one report."""
+        return not (
+            record.exc_info and isinstance(record.exc_info[1], ProfileLinkError)
+        )
+
+
+_quiet_links = _QuietLinks()
+
+
+class PlannedStart(FacilityAware):
+    """Make the form, and the plan of a start."""
+
+    if TYPE_CHECKING:
+        user: User
+        name: str
+        user_options: Mapping[str, Any]
+        orm_spawner: Any
+        handler: web.RequestHandler | None
+
+    @default("options_form")
+    def _default_options_form(self) -> Any:
+        return type(self).render_options_form
+
+    @default("options_from_form")
+    def _default_options_from_form(self) -> Any:
+        return self.parse_options_form
+
+    def render_options_form(self) -> str:
+        """Return the form for this person, with last time's choice marked."""
+        last = self.orm_spawner.user_options or {} if self.orm_spawner else {}
+        wanted = (
+            self.handler.get_query_argument("profile", None) if self.handler else None
+        )
+        return render_form(self.access_here(), last, wanted)
+
+    def parse_options_form(self, data: Mapping[str, Any]) -> dict[str, str]:
+        """Return the choice in a posted form, refused here if it cannot start."""
+        try:
+            options = parse_options(data)
+            select(self.access_here(), options)
+        except SelectionError as error:
+            raise make_spawn_refusal(str(error), rule=error.rule) from None
+        return options
+
+    def options_from_query(self, query_data: Mapping[str, Any]) -> dict[str, str]:
+        """Return the choice in a query string: ``opt-profile`` starts, ``profile`` shows.
+
+        A link with plain ``?profile=`` opens the form with that profile chosen, so that
+        a link in a mail never starts anything by itself.
+        """
+        options = self.parse_options_form(query_data)
+        arguments = self.handler.request.query_arguments if self.handler else {}
+        if not any(key.startswith("opt-") for key in arguments):
+            # adding it again does nothing
+            self.log.addFilter(_quiet_links)
+            raise ProfileLinkError
+        return options
+
+    def access_here(self) -> Access:
+        """Return what the person may use, without what this kind of spawner cannot start."""
+        return self.access_of(self.user)
+
+    async def prepare_plan(self) -> ServerPlan:
+        """Return the plan of this start, recorded, with its directories made.
+
+        Raises
+        ------
+        SpawnException
+            In words, if anything is withheld, missing or does not answer.
+        """
+        access = self.access_here()
+        try:
+            selection = select(access, self.user_options)
+            plan = await self._record_plan(access, selection)
+            answer = await self.agent_peer().call(
+                "POST", "/ensure", body=plan_to_json(plan)
+            )
+        except SelectionError as error:
+            await self.record("server.start", rule=error.rule, result="refused")
+            raise make_spawn_refusal(str(error), rule=error.rule) from None
+        except PeerRefusedError as error:
+            rule = error.refusal.rule
+            raise make_spawn_refusal(
+                str(error), rule=rule, status=error.status
+            ) from None
+        except PeerAwayError as error:
+            self.log.error("refused a start of %s: %s", self.user.name, error)
+            raise self._away(error) from None
+        reply = EnsureReply.model_validate_json(answer)
+        self.log.info(
+            "planned %s for %s, start %s (%d directories made, %d mended)",
+            plan.profile,
+            plan.user,
+            plan.start_id,
+            len(reply.made),
+            len(reply.mended),
+        )
+        return plan
+
+    async def _record_plan(self, access: Access, selection: Selection) -> ServerPlan:
+        facility = self.facility()
+        groups = groups_of(mounts_of(facility, access, selection.profile))
+        service = self.service_peer()
+        request = IdsRequest(user=self.user.name, groups=groups)
+        reply = await service.ask("/internal/ids", request, IdsReply)
+        plan = make_plan(
+            facility,
+            access,
+            selection,
+            start_id=uuid.uuid4().hex,
+            server_name=self.name,
+            ids=Ids(reply.uid, reply.gid, reply.gids),
+        )
+        await service.call("PUT", "/internal/plans", body=plan_to_json(plan))
+        return plan
+
+    def _away(self, error: PeerAwayError) -> web.HTTPError:
+        message = (
+            f"{error} Nothing was started and nothing is lost. Try again in a minute; "
+            f"if it stays so, tell {self.facility().contact}."
+        )
+        return make_spawn_refusal(message, rule="facility-away", status=503)
+
+    async def record(
+        self, action: str, *, rule: str = "", result: str = "done"
+    ) -> None:
+        """Tell the service's audit what happened; a service that is away is only logged."""
+        event = AuditEvent.model_validate(
+            {
+                "actor": self.user.name,
+                "action": action,
+                "target": f"{self.user.name}/{self.name}",
+                "rule": rule,
+                "result": result,
+            }
+        )
+        body = event.model_dump_json().encode()
+        try:
+            await self.service_peer().call("POST", "/internal/audit", body=body)
+        except (PeerRefusedError, PeerAwayError) as error:
+            self.log.error(
+                "could not record %s of %s: %s", action, self.user.name, error
+            )
