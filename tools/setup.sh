@@ -69,7 +69,7 @@ if [ ! -e "$uv_folder/.ready" ]; then
   touch "$uv_folder/.ready"
 fi
 uv="$uv_folder/bin/uv"
-export UV_NATIVE_TLS=1 UV_LINK_MODE="${UV_LINK_MODE:-copy}" UV_NO_CONFIG=1
+export UV_SYSTEM_CERTS=1 UV_LINK_MODE="${UV_LINK_MODE:-copy}" UV_NO_CONFIG=1
 unset VIRTUAL_ENV PYTHONPATH PYTHONHOME || true
 
 # make_venv FOLDER LOCK: a virtual environment of exactly what LOCK says, and our package

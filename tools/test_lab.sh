@@ -5,7 +5,7 @@ set -euo pipefail
 umask 022
 uv="$PWD/.venv/share/jupyterhub-af/tools/bin/uv"
 wheel="$(echo "$PWD"/.venv/share/jupyterhub-af/wheels/jupyterlab_af-*.whl)"
-export UV_NATIVE_TLS=1 UV_LINK_MODE="${UV_LINK_MODE:-copy}"
+export UV_SYSTEM_CERTS=1 UV_LINK_MODE="${UV_LINK_MODE:-copy}"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 

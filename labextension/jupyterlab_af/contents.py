@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
 class FacilityContentsManager(AsyncLargeFileManager):
@@ -83,7 +84,7 @@ def refusal_number(error: BaseException | None) -> int | None:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, OSError) and error.errno in READ_ONLY | FULL:
+        if isinstance(error, OSError) and error.errno in READ_ONLY | FULL | ABSENT:
             return error.errno
         error = error.__cause__ or error.__context__
     return None
@@ -95,6 +96,11 @@ def answer_for(number: int | None, path: str) -> HTTPError | None:
         return HTTPError(
             403,
             f"{path} is read-only for you. Save a copy in a folder of your own.",
+        )
+    if number in ABSENT:
+        return HTTPError(
+            404,
+            f"The folder of {path} is not there, or not yours to see. Save it elsewhere.",
         )
     if number in FULL:
         return HTTPError(

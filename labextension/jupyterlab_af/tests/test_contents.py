@@ -142,6 +142,12 @@ def test_deleting_in_a_read_only_area_is_refused_in_words(server):
     assert answer == (403, f"readonly/a.txt {READ_ONLY}")
 
 
+def test_saving_into_a_folder_that_is_not_there_is_404_in_words(server):
+    status, message = server.save("nowhere/a.txt")
+    assert status == 404
+    assert message.startswith("The folder of nowhere/a.txt is not there")
+
+
 def test_deleting_what_is_absent_is_still_404(server):
     assert server.ask("DELETE", "contents/readonly/absent")[0] == 404
 

@@ -1,0 +1,109 @@
+"""The command ``jupyterhub-af``: reads the command line and hands over."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jupyterhub_af import __version__
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = _make_parser()
+    parsed = parser.parse_args(arguments)
+    return int(parsed.run(parsed))
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jupyterhub-af", description="An analysis facility described in one file."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_up(commands)
+    return parser
+
+
+def _add_up(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    up = commands.add_parser(
+        "up",
+        help="start a whole facility on this machine",
+        description="Start a whole facility on this machine, on 127.0.0.1, until Ctrl-C.",
+    )
+    up.add_argument(
+        "--data",
+        type=Path,
+        default=default_data(),
+        metavar="DIR",
+        help="folder for everything it writes (default: %(default)s)",
+    )
+    up.add_argument(
+        "--port", type=_port, default=8000, metavar="N", help="default: 8000"
+    )
+    up.add_argument(
+        "--facility",
+        type=Path,
+        metavar="FILE",
+        help="facility file (default: the demo's)",
+    )
+    up.add_argument(
+        "--iam-profile",
+        choices=("iam", "wlcg", "kc", "aarc"),
+        default="iam",
+        help="the form in which the demo IAM writes groups (default: iam)",
+    )
+    up.add_argument(
+        "--no-demo-iam", action="store_true", help="use the facility file's own IAM"
+    )
+    up.add_argument(
+        "--client-id", default="", metavar="ID", help="our client at that IAM"
+    )
+    up.add_argument(
+        "--client-secret-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the client's secret",
+    )
+    up.set_defaults(run=_run_up)
+
+
+def default_data() -> Path:
+    """Return where a facility's data lies if nobody says: the user's own data folder."""
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local/share")
+    return Path(base) / "jupyterhub-af"
+
+
+def _port(text: str) -> int:
+    port = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1024 <= port <= 65535:
+        msg = f"{text!r} is not a port; choose one from 1024 to 65535"
+        raise argparse.ArgumentTypeError(msg)
+    return port
+
+
+def _run_up(parsed: argparse.Namespace) -> int:
+    # the base install has no JupyterHub; only this command needs it
+    from jupyterhub_af.local.up import DEMO_FACILITY, UpOptions, run_up
+
+    options = UpOptions(
+        data=parsed.data,
+        port=parsed.port,
+        facility=parsed.facility or DEMO_FACILITY,
+        iam_profile=parsed.iam_profile,
+        demo_iam=not parsed.no_demo_iam,
+        client_id=parsed.client_id,
+        client_secret_file=parsed.client_secret_file,
+    )
+    return run_up(options, say=_say)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stdout, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""What `up` tells the hub's configuration: addresses, paths and commands; no secret."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jupyterhub_af
+
+from .confined import make_confined_command, python_folders
+from .layout import PROXY_UID, SERVICE_UID, Layout, LocalError, write_private
+from .running import find_free_ports
+
+
+@dataclass(frozen=True, slots=True)
+class IamClient:
+    """How the hub presents itself to the IAM; ``issuer`` empty: the facility file's."""
+
+    client_id: str
+    secret_file: Path | None
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What `up` chose for this run."""
+
+    url: str
+    facility_name: str
+    facility_file: Path
+    environments: Mapping[str, str]
+    client: IamClient
+    node: str
+    node_folders: Sequence[Path]
+    node_modules: Path
+
+
+def write_settings(layout: Layout, choices: Choices) -> None:
+    """Write the settings file of this run, for its owner alone."""
+    if not choices.client.client_id or choices.client.secret_file is None:
+        msg = (
+            "Without the demo IAM, say who this facility is at its IAM: "
+            "--client-id ID --client-secret-file FILE."
+        )
+        raise LocalError(msg)
+    hub_port, proxy_port, service_port = find_free_ports(3)
+    settings = {
+        "url": choices.url,
+        "facility_name": choices.facility_name,
+        "hub_port": hub_port,
+        "proxy_port": proxy_port,
+        "service_port": service_port,
+        "hub_folder": str(layout.hub),
+        "facility_file": str(choices.facility_file.resolve()),
+        "issuer": choices.client.issuer,
+        "client_id": choices.client.client_id,
+        "client_secret_file": str(choices.client.secret_file.resolve()),
+        "service_socket": str(layout.service_socket),
+        "agent_socket": str(layout.agent_socket),
+        "environments": dict(choices.environments),
+        "volume": str(layout.areas),
+        "servers": str(layout.servers),
+        "templates": str(templates_folder()),
+        "proxy_command": _proxy_command(choices),
+        "service_command": _service_command(layout, choices),
+        "agent_command": _agent_command(layout, choices),
+    }
+    write_private(layout.settings_file, json.dumps(settings, indent=2) + "\n")
+
+
+def templates_folder() -> Path:
+    """Return the folder of our page templates."""
+    return Path(jupyterhub_af.__path__[0]) / "hub" / "templates"
+
+
+def _proxy_command(choices: Choices) -> list[str]:
+    program = (
+        choices.node_modules / "configurable-http-proxy/bin/configurable-http-proxy"
+    )
+    return make_confined_command(
+        [choices.node, str(program)],
+        uid=PROXY_UID,
+        read_only=choices.node_folders,
+        own=[],
+    )
+
+
+def _service_command(layout: Layout, choices: Choices) -> list[str]:
+    facility_file = choices.facility_file.resolve()
+    command = [
+        *(sys.executable, "-m", "jupyterhub_af.service"),
+        f"--ServiceApp.facility_file={facility_file}",
+        f"--ServiceApp.issuer={choices.client.issuer}",
+        f"--ServiceApp.database_url=sqlite:///{layout.service / 'af.sqlite'}",
+        f"--ServiceApp.socket={layout.service_socket}",
+        f"--ServiceApp.hub_secret_file={layout.service / 'hub-secret'}",
+    ]
+    return make_confined_command(
+        command,
+        uid=SERVICE_UID,
+        # the folder, not the file: an editor replaces the file
+        read_only=[*python_folders(), facility_file.parent],
+        own=[layout.service],
+    )
+
+
+def _agent_command(layout: Layout, choices: Choices) -> list[str]:
+    """Return the agent's command: it keeps its power, and ends with the hub."""
+    return [
+        *("/usr/bin/setpriv", "--pdeathsig", "KILL", "--"),
+        *(sys.executable, "-m", "jupyterhub_af.storage"),
+        f"--StorageApp.facility_file={choices.facility_file.resolve()}",
+        f"--StorageApp.issuer={choices.client.issuer}",
+        f"--StorageApp.volume={layout.areas}",
+        f"--StorageApp.socket={layout.agent_socket}",
+        f"--StorageApp.hub_secret_file={layout.agent / 'hub-secret'}",
+    ]

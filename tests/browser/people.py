@@ -1,0 +1,51 @@
+"""What people do in the browser, step by step."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from facility_world import RunningFacility
+from playwright.sync_api import Page, expect
+
+ARTEFACTS = Path(__file__).parents[2] / "artefacts"
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep what the person sees now."""
+    ARTEFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTEFACTS / f"{name}.png")
+
+
+def sign_in(
+    page: Page, facility: RunningFacility, username: str, *, name: str = ""
+) -> None:
+    """Go to the facility, sign in at the IAM, agree once."""
+    page.goto(facility.url)
+    page.get_by_role("button", name=re.compile("sign in", re.IGNORECASE)).click()
+    page.fill("input[name=login]", username)
+    page.fill("input[name=password]", facility.password(username))
+    if name:
+        picture(page, f"{name}-login")
+    page.locator("form button[type=submit], form input[type=submit]").first.click()
+    if "/interaction" in page.url or facility.iam_url in page.url:
+        if name:
+            picture(page, f"{name}-consent")
+        page.locator("form button[type=submit], form input[type=submit]").first.click()
+
+
+def press_start(page: Page, profile: str) -> None:
+    """Choose a card and press Start; wait until Lab is there."""
+    page.get_by_role("radio", name=profile).check()
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_url("**/user/*/lab**", timeout=90_000)
+    expect(page.locator("#jp-main-dock-panel")).to_be_visible(timeout=60_000)
+
+
+def stop_server(page: Page, facility: RunningFacility) -> None:
+    """Stop the own server on the hub's home page."""
+    page.goto(f"{facility.url}hub/home")
+    page.locator("#stop").click()
+    expect(page.locator("#start")).to_have_text(
+        re.compile("Start My Server"), timeout=40_000
+    )

@@ -1,0 +1,281 @@
+"""A whole facility, started by ``jupyterhub-af up``, and people who use it over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+
+START_SECONDS = 180.0
+UP = [sys.executable, "-m", "jupyterhub_af.cli.main", "up"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(
+    is_true: Callable[[], Any], *, seconds: float = 20.0, what: str = ""
+) -> Any:
+    """Return the first true answer; fail with words after the time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := is_true():
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {what or is_true}")
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the pids of all processes below one."""
+    found = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found |= {int(child)} | descendants(int(child))
+    return found
+
+
+def listening_ports(pids: set[int]) -> set[int]:
+    """Return the TCP ports that these processes listen on."""
+    sockets = set()
+    for pid in pids:
+        for link in Path(f"/proc/{pid}/fd").glob("*"):
+            with suppress(OSError):
+                sockets.add(str(link.readlink()))
+    ports = set()
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports
+
+
+class Form(HTMLParser):
+    """The first form of a page, with what its fields hold."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.action: str | None = None
+        self.fields: dict[str, str] = {}
+        self._is_open = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {key: value or "" for key, value in attrs}
+        if tag == "form" and self.action is None:
+            self.action = values.get("action", "")
+            self._is_open = True
+        elif tag == "input" and self._is_open and values.get("name"):
+            if values.get("type") in ("radio", "checkbox") and "checked" not in values:
+                return
+            self.fields[values["name"]] = values.get("value", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._is_open = False
+
+
+@dataclass
+class Person:
+    """Somebody at a browser without JavaScript."""
+
+    facility: RunningFacility
+    username: str
+    http: httpx.Client
+
+    def at(self, path: str) -> str:
+        return urljoin(self.facility.url, path)
+
+    def log_in(self) -> httpx.Response:
+        """Log in through the IAM, consent included; return the page that comes then."""
+        page = self.http.get(self.at("hub/oauth_login"))
+        for _ in range(6):
+            if not str(page.url).startswith(self.facility.iam_url):
+                return page
+            form = Form(page.text)
+            fields = dict(form.fields)
+            if "login" in fields:
+                fields |= {
+                    "login": self.username,
+                    "password": self.facility.password(self.username),
+                }
+            page = self.http.post(
+                urljoin(str(page.url), form.action or ""), data=fields
+            )
+        raise AssertionError(f"the IAM asks for ever: {page.url} {page.text[:500]}")
+
+    def xsrf(self) -> str:
+        self.http.get(self.at("hub/home"))
+        found = [
+            c.value
+            for c in self.http.cookies.jar
+            if c.name == "_xsrf" and c.path == "/hub/"
+        ]
+        assert found, "no _xsrf cookie"
+        return str(found[-1])
+
+    def form_page(self, query: str = "") -> httpx.Response:
+        return self.http.get(self.at(f"hub/spawn{query}"))
+
+    def post_form(self, **fields: Any) -> httpx.Response:
+        """Press Start with these fields, without following to the server."""
+        return self.http.post(
+            self.at("hub/spawn"),
+            params={"_xsrf": self.xsrf()},
+            data=fields,
+            follow_redirects=False,
+        )
+
+    def api(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Call the hub's API with the browser's cookies."""
+        headers = {"X-XSRFToken": self.xsrf(), "Referer": self.at("hub/home")}
+        return self.http.request(
+            method, self.at(f"hub/api/{path}"), headers=headers, **arguments
+        )
+
+    def make_token(self) -> str:
+        answer = self.api(
+            "POST", f"users/{self.username}/tokens", json={"note": "test"}
+        )
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["token"])
+
+    def server(self) -> dict[str, Any]:
+        answer = self.api("GET", f"users/{self.username}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json()["servers"].get("", {}))
+
+    def start(self, **options: str) -> None:
+        answer = self.post_form(**options)
+        assert answer.status_code == 302, answer.text
+        wait_until(lambda: self.server().get("ready"), seconds=60, what="server ready")
+
+    def stop(self) -> None:
+        answer = self.api("DELETE", f"users/{self.username}/server")
+        assert answer.status_code in (202, 204), answer.text
+        wait_until(lambda: not self.server(), seconds=40, what="server stopped")
+
+
+@dataclass
+class RunningFacility:
+    """A facility that runs, as ``up.json`` describes it."""
+
+    data: Path
+    process: subprocess.Popen[str]
+    log: Path
+    up: dict[str, Any]
+    people: list[Person] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return str(self.up["url"])
+
+    @property
+    def iam_url(self) -> str:
+        return str(self.up["iam_url"])
+
+    def password(self, username: str) -> str:
+        return next(
+            a["password"] for a in self.up["accounts"] if a["username"] == username
+        )
+
+    def person(self, username: str) -> Person:
+        client = httpx.Client(follow_redirects=True, timeout=30, verify=False)  # noqa: S501 - no TLS here
+        found = Person(self, username, client)
+        self.people.append(found)
+        return found
+
+    def control(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """Ask the demo IAM's control for something."""
+        token = Path(self.up["iam_control_token_file"]).read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        url = urljoin(self.up["iam_control_url"], path)
+        return httpx.request(method, url, json=body, headers=headers)
+
+    def logs(self) -> str:
+        files = sorted(self.data.glob("logs/*")) + sorted(
+            self.data.glob("servers/*/server.log")
+        )
+        return "\n".join(path.read_text(errors="replace") for path in files)
+
+    def secrets(self) -> dict[str, str]:
+        """Return everything under the data folder that nobody may see."""
+        names = (
+            "service-secret",
+            "agent-secret",
+            "crypt-key",
+            "client-secret",
+            "cookie-secret",
+        )
+        found = {name: (self.data / "hub" / name).read_text().strip() for name in names}
+        found |= {
+            f"password of {a['username']}": a["password"] for a in self.up["accounts"]
+        }
+        found["control token"] = (
+            Path(self.up["iam_control_token_file"]).read_text().strip()
+        )
+        return found
+
+    def stop(self) -> int:
+        for person in self.people:
+            person.http.close()
+        self.people.clear()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+def start_facility(
+    data: Path, *arguments: str, seconds: float = START_SECONDS
+) -> RunningFacility:
+    """Start ``up`` in its own folder and wait for its ready line."""
+    data.mkdir(parents=True, exist_ok=True)
+    log = data.parent / f"{data.name}.up.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*UP, "--data", str(data), "--port", str(free_port()), *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if re.search(r"^.* is ready at http", log.read_text(), re.MULTILINE):
+            up = json.loads((data / "up.json").read_text())
+            return RunningFacility(data, process, log, up)
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)
+    if process.poll() is None:
+        process.terminate()
+        process.wait(30)
+    raise AssertionError(f"up did not get ready:\n{log.read_text()}")
+
+
+@contextmanager
+def running_facility(data: Path, *arguments: str) -> Iterator[RunningFacility]:
+    """Run a facility for a while."""
+    facility = start_facility(data, *arguments)
+    try:
+        yield facility
+    finally:
+        facility.stop()

@@ -1,0 +1,202 @@
+"""``jupyterhub-af up`` as its administrator meets it: refusals, order, and an end without rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+from facility_world import UP, descendants, free_port, running_facility, wait_until
+
+import jupyterhub_af
+
+pytestmark = pytest.mark.local
+DEMO = Path(jupyterhub_af.__file__).parent / "local" / "facility.yaml"
+
+
+def run_up(*arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*UP, *arguments], capture_output=True, text=True, timeout=seconds, check=False
+    )
+
+
+def test_a_bad_facility_file_stops_everything_with_every_problem_and_its_line(tmp_path):
+    file = tmp_path / "facility.yaml"
+    file.write_text(
+        DEMO.read_text()
+        .replace(
+            "allowed_groups: [hackathon, cygno, ml-infn]", "alowed_groups: [hackathon]"
+        )
+        .replace("memory: 2G", "memory: 2X")
+    )
+    done = run_up("--facility", str(file), "--data", str(tmp_path / "data"))
+    assert done.returncode == 1
+    assert (
+        "access.alowed_groups: is not a key here; did you mean 'allowed_groups'"
+        in done.stdout
+    )
+    assert "profiles.0.sizes.0.memory: write a number and a unit" in done.stdout
+    assert f"{file}:" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_facility_file_that_others_may_write_is_refused(tmp_path):
+    file = tmp_path / "facility.yaml"
+    file.write_text(DEMO.read_text())
+    file.chmod(0o666)
+    done = run_up("--facility", str(file), "--data", str(tmp_path / "data"))
+    assert done.returncode == 1
+    assert "nobody else may write it" in done.stdout
+
+
+@pytest.mark.parametrize("port", ["80", "70000", "x", "-1"])
+def test_a_port_that_is_none_is_refused(port):
+    done = run_up(f"--port={port}")
+    assert done.returncode == 2
+    assert "is not a port; choose one from 1024 to 65535" in done.stderr
+
+
+def test_a_taken_port_is_refused_in_words(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run_up("--data", str(tmp_path / "data"), "--port", str(port))
+    assert done.returncode == 1
+    assert f"Port {port} on 127.0.0.1 is taken" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_without_the_demo_iam_the_client_must_be_named(tmp_path):
+    done = run_up(
+        "--data", str(tmp_path / "d"), "--port", str(free_port()), "--no-demo-iam"
+    )
+    assert done.returncode == 1
+    assert "--client-id" in done.stdout
+
+
+def test_a_facility_from_start_to_end(tmp_path):
+    """Files are private, a second one is refused, and after SIGTERM nothing is left."""
+    data = tmp_path / "data"
+    with running_facility(data) as facility:
+        up_file = data / "up.json"
+        assert stat.S_IMODE(up_file.stat().st_mode) == 0o600
+        assert set(facility.up) == {
+            *("url", "iam_url", "iam_control_url", "iam_control_token_file"),
+            *("accounts", "pids"),
+        }
+        assert set(facility.up["pids"]) == {
+            "up",
+            "hub",
+            "proxy",
+            "service",
+            "agent",
+            "iam",
+        }
+        assert [a["username"] for a in facility.up["accounts"]] == [
+            *("student1", "student2", "teacher1"),
+            *("researcher1", "researcher2", "admin1", "outsider1"),
+        ]
+        for path in data.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                assert not path.stat().st_mode & 0o077 or path.is_relative_to(
+                    data / "areas"
+                ), path
+        second = run_up("--data", str(data), "--port", str(free_port()))
+        assert second.returncode == 1
+        assert "already running" in second.stdout
+        assert up_file.exists()
+        processes = descendants(facility.process.pid)
+        assert len(processes) >= 5
+        assert facility.stop() == 0
+        assert not up_file.exists()
+        wait_until(
+            lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes),
+            what="every process gone",
+        )
+        passwords = {a["username"]: a["password"] for a in facility.up["accounts"]}
+        secrets = facility.secrets()
+        logs = facility.logs()
+        assert not [name for name, value in secrets.items() if value and value in logs]
+    with running_facility(data) as facility:
+        again = {a["username"]: a["password"] for a in facility.up["accounts"]}
+        assert again == passwords
+
+
+def test_processes_without_need_have_no_power(tmp_path):
+    """As root, proxy, demo IAM and service run as numbers of their own."""
+    assert os.geteuid() == 0, "this test must run as root"
+    with running_facility(tmp_path / "data") as facility:
+        uids = {}
+        for name, pid in facility.up["pids"].items():
+            leaf = max(descendants(pid) | {pid})
+            status = Path(f"/proc/{leaf}/status").read_text()
+            fields = dict(line.split(":", 1) for line in status.splitlines())
+            uids[name] = int(fields["Uid"].split()[0])
+            if name in ("proxy", "iam", "service"):
+                assert int(fields["CapEff"], 16) == 0, name
+                assert int(fields["CapBnd"], 16) == 0, name
+        assert uids["proxy"] == 990003
+        assert uids["iam"] == 990002
+        assert uids["service"] == 990001
+        assert uids["agent"] == 0
+
+
+@pytest.mark.parametrize("name", ["service", "agent", "proxy", "iam"])
+def test_a_killed_process_comes_back(tmp_path, name):
+    with running_facility(tmp_path / "data") as facility:
+        os.kill(facility.up["pids"][name], signal.SIGKILL)
+        person = facility.person("student1")
+
+        def is_well() -> bool:
+            try:
+                page = person.log_in()
+                return page.status_code == 200 and "dodas-v5" in person.form_page().text
+            except (AssertionError, httpx.HTTPError):
+                return False
+
+        wait_until(is_well, seconds=60, what=f"a login after the {name} was killed")
+        wait_until(
+            lambda: person.post_form(profile="dodas-v5").status_code == 302,
+            seconds=60,
+            what=f"a start after the {name} was killed",
+        )
+        wait_until(
+            lambda: person.server().get("ready"), seconds=60, what="server ready"
+        )
+
+
+def test_a_killed_hub_ends_everything_in_words(tmp_path):
+    with running_facility(tmp_path / "data") as facility:
+        person = facility.person("student1")
+        person.log_in()
+        person.start(profile="dodas-v5")
+        processes = descendants(facility.process.pid)
+        os.kill(facility.up["pids"]["hub"], signal.SIGKILL)
+        assert facility.process.wait(60) == 1
+        assert "The hub has ended by itself" in facility.log.read_text()
+        wait_until(
+            lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes),
+            what="every process gone",
+        )
+        assert not (facility.data / "up.json").exists()
+
+
+def test_a_killed_up_leaves_nothing_running_and_starts_again(tmp_path):
+    data = tmp_path / "data"
+    with running_facility(data) as facility:
+        processes = descendants(facility.process.pid)
+        facility.process.kill()
+        facility.process.wait(10)
+        wait_until(
+            lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes),
+            seconds=45,
+            what="every process gone",
+        )
+    with running_facility(data) as facility:
+        assert json.loads((data / "up.json").read_text())["url"] == facility.url
