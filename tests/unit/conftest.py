@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
 
 settings.register_profile("unit", deadline=None)
-settings.load_profile("unit")
+settings.register_profile("proof", deadline=None, max_examples=2000)
+settings.load_profile("proof" if os.environ.get("AF_PROOF") else "unit")
