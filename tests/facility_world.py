@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -19,6 +19,8 @@ from typing import Any
 from urllib.parse import urljoin
 
 import httpx
+
+from jupyterhub_af.local.environments import cache_dir
 
 START_SECONDS = 180.0
 UP = [sys.executable, "-m", "jupyterhub_af.cli.main", "up"]
@@ -243,19 +245,34 @@ class RunningFacility:
 
 
 def start_facility(
-    data: Path, *arguments: str, seconds: float = START_SECONDS
+    data: Path,
+    *arguments: str,
+    seconds: float = START_SECONDS,
+    before: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
 ) -> RunningFacility:
     """Start ``up`` in its own folder and wait for its ready line."""
-    data.mkdir(parents=True, exist_ok=True)
+    if not before:
+        data.mkdir(parents=True, exist_ok=True)
     log = data.parent / f"{data.name}.up.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*UP, "--data", str(data), "--port", str(free_port()), *arguments],
+            [
+                *before,
+                *UP,
+                *("--data", str(data), "--port", str(free_port())),
+                *arguments,
+            ],
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={
+                **os.environ,
+                "AF_CACHE": str(cache_dir()),
+                "PYTHONUNBUFFERED": "1",
+                **(env or {}),
+            },
         )
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -272,9 +289,11 @@ def start_facility(
 
 
 @contextmanager
-def running_facility(data: Path, *arguments: str) -> Iterator[RunningFacility]:
+def running_facility(
+    data: Path, *arguments: str, **options: Any
+) -> Iterator[RunningFacility]:
     """Run a facility for a while."""
-    facility = start_facility(data, *arguments)
+    facility = start_facility(data, *arguments, **options)
     try:
         yield facility
     finally:

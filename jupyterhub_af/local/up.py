@@ -330,7 +330,7 @@ def _ensure_environments(
 def _find_uv() -> Path | None:
     """Return the installer that set-up left beside this Python, if it did."""
     path = Path(sys.prefix) / "share/jupyterhub-af/tools/bin/uv"
-    return path if path.exists() else None
+    return path if os.access(path, os.X_OK) else None
 
 
 def _node_folders(node: Node, modules: Path) -> list[Path]:

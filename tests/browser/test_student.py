@@ -99,7 +99,11 @@ def run_the_exercise(page: Page, facility: RunningFacility) -> None:
     )
     expect(kernel).to_be_visible(timeout=60_000)
     assert page.locator(".jp-OutputArea-output[data-mime-type*=error]").count() == 0
-    page.locator(".jp-RenderedImage").first.scroll_into_view_if_needed()
+    figure = page.locator(".jp-RenderedImage img").first
+    figure.scroll_into_view_if_needed()
+    expect(figure).to_be_in_viewport()
+    # the notebook draws its cells lazily while it scrolls
+    page.wait_for_timeout(1500)
     picture(page, "student-exercise")
     page.keyboard.press("Control+s")
     expect(page.locator(".jp-mod-dirty")).to_have_count(0)

@@ -15,6 +15,7 @@ import pytest
 from facility_world import UP, descendants, free_port, running_facility, wait_until
 
 import jupyterhub_af
+from jupyterhub_af.local.environments import cache_dir
 
 pytestmark = pytest.mark.local
 DEMO = Path(jupyterhub_af.__file__).parent / "local" / "facility.yaml"
@@ -200,3 +201,48 @@ def test_a_killed_up_leaves_nothing_running_and_starts_again(tmp_path):
         )
     with running_facility(data) as facility:
         assert json.loads((data / "up.json").read_text())["url"] == facility.url
+
+
+def as_ordinary_user(uid: int, shown: list[Path]) -> list[str]:
+    """Return what runs a command as a user without power who can read ``shown``.
+
+    Where a folder above them is closed to others, an empty one takes its place.
+    """
+    words = ["bwrap", "--dev-bind", "/", "/"]
+    for path in shown:
+        parents = list(reversed(path.parents))
+        closed = [p for p in parents if not p.stat().st_mode & 0o001]
+        if not closed:
+            continue
+        if str(closed[0]) not in words:
+            words += ["--perms", "0755", "--tmpfs", str(closed[0])]
+        for parent in parents[parents.index(closed[0]) + 1 :]:
+            words += ["--perms", "0755", "--dir", str(parent)]
+    for path in shown:
+        words += ["--bind", str(path), str(path)]
+    return [
+        *words,
+        "--",
+        "setpriv",
+        *("--reuid", str(uid), "--regid", str(uid), "--clear-groups"),
+        *("--pdeathsig", "TERM", "--"),
+    ]
+
+
+def test_an_ordinary_user_gets_a_facility_and_is_told_what_it_lacks(tmp_path):
+    assert os.geteuid() == 0, "this test must run as root"
+    uid = 12345
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, uid, uid)
+    shown = [Path(jupyterhub_af.__file__).parents[1], cache_dir(), home]
+    with running_facility(
+        home / "data", before=as_ordinary_user(uid, shown), env={"HOME": str(home)}
+    ) as facility:
+        assert "Not running as root" in facility.log.read_text()
+        person = facility.person("student1")
+        person.log_in()
+        person.start(profile="dodas-v5")
+        assert (facility.data / "areas/private/student1").stat().st_uid == uid
+        os.kill(facility.up["pids"]["up"], signal.SIGTERM)
+        assert facility.process.wait(60) == 0

@@ -1,0 +1,132 @@
+"""The agent without its network: obey plans, area by area, within a deadline.
+
+The agent keeps nothing: what exists on the volume is its only state, so that it can be
+killed and started again at any moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from jupyterhub_af.policy.messages import EnsureReply
+from jupyterhub_af.policy.plan import ServerPlan
+from jupyterhub_af.policy.storage import Directory
+
+from .accept import AreaWork, IdRanges, Owners, accept_owners, accept_work
+from .beneath import Opener, choose_opener
+from .ensure import Volume, ensure_directories
+from .errors import AgentError, to_silence_error, to_storage_error
+from .lines import Lines
+
+T = TypeVar("T")
+Ensure = Callable[[Volume, Sequence[Directory], Owners], EnsureReply]
+
+# A colon is not allowed in an area's name, so this line is nobody's area.
+_HEALTH = ":health"
+NOT_ROOT = (
+    "Ownership is not enforced: the agent does not run as root, so every file belongs "
+    "to its own account and only the mounts keep people apart."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """What the agent needs to obey a plan."""
+
+    volume: Path
+    deadline_seconds: float = 20.0
+    ranges: IdRanges = field(default_factory=IdRanges)
+    opener: Opener = field(default_factory=choose_opener)
+    ensure: Ensure = ensure_directories
+    lines: Lines = field(default_factory=Lines)
+
+    async def ensure_plan(self, plan: ServerPlan) -> EnsureReply:
+        """Make every directory a plan needs; the first area that fails is reported.
+
+        Raises
+        ------
+        AgentError
+            If the plan is refused, or an area did not do it, or not in time.
+        """
+        work = accept_work(plan)
+        agent = (os.geteuid(), os.getegid())
+        owners = accept_owners(plan, self.ranges, agent=agent)
+        futures = {
+            asyncio.wrap_future(
+                self.lines.submit(item.area, partial(self._ensure_area, item, owners))
+            ): item.area
+            for item in work
+        }
+        return _join(await self._within_deadline(futures))
+
+    async def find_problems(self) -> tuple[str, ...]:
+        """Return what is wrong with the volume, in words; nothing is written."""
+        found = [] if os.geteuid() == 0 else [NOT_ROOT]
+        silent = self.lines.silent_areas(self.deadline_seconds)
+        if areas := tuple(area for area in silent if area != _HEALTH):
+            found.append(str(to_silence_error(areas, self.deadline_seconds)))
+        look = asyncio.wrap_future(self.lines.submit(_HEALTH, self._look))
+        try:
+            found += (await self._within_deadline({look: "the volume"}))[0]
+        except AgentError as error:
+            found.append(str(error))
+        return tuple(found)
+
+    async def _within_deadline(
+        self, futures: Mapping[asyncio.Future[T], str]
+    ) -> list[T]:
+        """Return all results, or raise the first error, or name who is silent."""
+        if not futures:
+            return []
+        _, late = await asyncio.wait(futures, timeout=self.deadline_seconds)
+        silent = tuple(area for future, area in futures.items() if future in late)
+        for future in late:
+            future.cancel()
+        # every error is looked at, or asyncio would log those of the other areas
+        errors = [f.exception() for f in futures if f not in late]
+        for error in errors:
+            if error is not None:
+                raise error
+        if silent:
+            raise to_silence_error(silent, self.deadline_seconds)
+        return [future.result() for future in futures]
+
+    def _ensure_area(self, item: AreaWork, owners: Owners) -> EnsureReply:
+        """Ensure one area's directories; runs in the area's thread."""
+        try:
+            root_fd = os.open(self.volume, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                volume = Volume(root_fd, self.opener)
+                return self.ensure(volume, item.directories, owners)
+            finally:
+                os.close(root_fd)
+        except OSError as error:
+            raise to_storage_error(item.area, error) from error
+
+    def _look(self) -> list[str]:
+        """Return what the file system says of the volume; runs in a thread."""
+        try:
+            space = os.statvfs(self.volume)
+        except OSError as error:
+            return [f"The volume cannot be read: {os.strerror(error.errno or 0)}."]
+        if space.f_flag & os.ST_RDONLY:
+            return ["The volume is mounted read-only."]
+        if not os.access(self.volume, os.W_OK | os.X_OK):
+            return ["The agent may not write on the volume."]
+        return [] if space.f_bavail else ["The volume is full."]
+
+
+def _join(replies: Iterable[EnsureReply]) -> EnsureReply:
+    """Return several areas' replies as one; areas may share their top directory."""
+    replies = tuple(replies)
+    made = dict.fromkeys(path for reply in replies for path in reply.made)
+    mended = dict.fromkeys(path for reply in replies for path in reply.mended)
+    return EnsureReply(
+        made=tuple(made), mended=tuple(path for path in mended if path not in made)
+    )

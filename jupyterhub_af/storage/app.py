@@ -1,0 +1,209 @@
+"""How the storage agent runs: its traits, its socket, its signals.
+
+What is on offer to whom is in the facility file; here is only where the areas lie and
+who may talk to the agent. Secrets are files, never arguments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import sys
+from pathlib import Path
+from socket import socket as Socket  # noqa: N812 - `socket` is a trait here
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets, bind_unix_socket
+from traitlets import Float, Integer, Unicode, default
+from traitlets.config import Application
+
+from jupyterhub_af import __version__
+from jupyterhub_af.policy.errors import AFError
+from jupyterhub_af.policy.facility import facility_digest, replace_issuer
+from jupyterhub_af.policy.facility_text import parse_facility
+
+from .accept import IdRanges
+from .agent import NOT_ROOT, Agent
+from .routes import MAX_BODY_BYTES, Server, make_application
+
+_SHORTEST_SECRET = 16
+_OTHERS = 0o077
+
+
+class StartError(AFError):
+    """Say why the agent does not start, for the administrator."""
+
+
+class StorageApp(Application):
+    """The storage agent: makes and mends the directories of the storage areas."""
+
+    name = "jupyterhub-af-storage"
+    version = __version__
+    description = "The storage agent of jupyterhub-af."
+
+    volume = Unicode(help="Folder all areas lie in. Required.").tag(config=True)
+    socket = Unicode(
+        help="Unix socket to listen on, made with mode 0600. Empty: none."
+    ).tag(config=True)
+    ip = Unicode("127.0.0.1", help="Address to listen on, if `port` is set.").tag(
+        config=True
+    )
+    port = Integer(0, min=0, max=65535, help="TCP port to listen on. 0: none.").tag(
+        config=True
+    )
+    hub_secret_file = Unicode(
+        help="File (0600) with the secret the hub authenticates with. Required."
+    ).tag(config=True)
+    facility_file = Unicode(help="The facility file; /health says its digest.").tag(
+        config=True
+    )
+    issuer = Unicode(help="Issuer put in place of the file's. Empty: the file's.").tag(
+        config=True
+    )
+    pid_file = Unicode(help="File to write the process id to. Empty: none.").tag(
+        config=True
+    )
+    deadline_seconds = Float(
+        20.0, min=0.05, help="Seconds an area has to answer, default 20."
+    ).tag(config=True)
+    first_uid = Integer(
+        IdRanges().first_uid, help="Lowest uid (and own gid) of a person."
+    ).tag(config=True)
+    first_gid = Integer(
+        IdRanges().first_gid, help="Lowest gid of a group, above every person's."
+    ).tag(config=True)
+
+    @default("log_level")
+    def _log_level(self) -> int:
+        return 20
+
+    def start(self) -> None:
+        """Run until a signal says stop; say in words why it cannot start."""
+        try:
+            # whatever the agent makes is closed until it is given away on purpose
+            os.umask(_OTHERS)
+            asyncio.run(self._run(self._make_server()))
+        except AFError as error:
+            self.log.error("The storage agent did not start: %s", error)
+            sys.exit(1)
+
+    def _make_server(self) -> Server:
+        volume = Path(self.volume)
+        if not self.volume or not volume.is_absolute():
+            msg = f"StorageApp.volume is {self.volume!r}; give an absolute path."
+            raise StartError(msg)
+        if not 0 < self.first_uid < self.first_gid:
+            msg = "StorageApp.first_uid must be above 0 and below StorageApp.first_gid."
+            raise StartError(msg)
+        return Server(
+            agent=Agent(
+                volume,
+                deadline_seconds=self.deadline_seconds,
+                ranges=IdRanges(self.first_uid, self.first_gid),
+            ),
+            hub_secret=load_secret(Path(self.hub_secret_file)),
+            facility_digest=load_digest(Path(self.facility_file), self.issuer),
+            log=self.log,
+        )
+
+    async def _run(self, server: Server) -> None:
+        http = HTTPServer(
+            make_application(server), max_body_size=16 * MAX_BODY_BYTES, body_timeout=30
+        )
+        sockets = self._listen()
+        http.add_sockets(sockets)
+        stopped = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        self._write_pid()
+        if os.geteuid() != 0:
+            self.log.warning("%s", NOT_ROOT)
+        self.log.info("The storage agent is ready at %s", self._addresses(sockets))
+        await stopped.wait()
+        http.stop()
+        self._remove_files()
+        self.log.info("The storage agent stopped")
+
+    def _write_pid(self) -> None:
+        if self.pid_file:
+            Path(self.pid_file).write_text(f"{os.getpid()}\n", encoding="ascii")
+
+    def _remove_files(self) -> None:
+        for path in filter(None, (self.socket, self.pid_file)):
+            Path(path).unlink(missing_ok=True)
+
+    def _listen(self) -> list[Socket]:
+        """Return the sockets asked for, bound."""
+        found: list[Any] = []
+        try:
+            if self.socket:
+                check_unused(Path(self.socket))
+                found.append(bind_unix_socket(self.socket, mode=0o600))
+            if self.port:
+                found += bind_sockets(self.port, self.ip)
+        except (OSError, ValueError) as error:
+            msg = f"It cannot listen at {self.socket or f'{self.ip}:{self.port}'}: {error}."
+            raise StartError(msg) from error
+        if not found:
+            msg = "Give StorageApp.socket (a path) or StorageApp.port."
+            raise StartError(msg)
+        return found
+
+    def _addresses(self, sockets: list[Socket]) -> str:
+        names = [f"unix:{self.socket}"] if self.socket else []
+        names += [f"http://{self.ip}:{self.port}"] if self.port else []
+        return " and ".join(names)
+
+
+def load_secret(path: Path) -> str:
+    """Return the secret of a file that nobody else can read.
+
+    Raises
+    ------
+    StartError
+        If the file cannot be read, is open to others or holds too little.
+    """
+    try:
+        mode, text = path.stat().st_mode, path.read_text().strip()
+    except OSError as error:
+        msg = f"The secret file {str(path)!r} cannot be read: {error.strerror}."
+        raise StartError(msg) from error
+    if stat.S_IMODE(mode) & _OTHERS:
+        msg = f"The secret file {str(path)!r} is open to others; its mode must be 0600."
+        raise StartError(msg)
+    if len(text) < _SHORTEST_SECRET:
+        msg = (
+            f"The secret file {str(path)!r} holds {len(text)} characters; "
+            f"at least {_SHORTEST_SECRET} are needed."
+        )
+        raise StartError(msg)
+    return text
+
+
+def load_digest(path: Path, issuer: str) -> str:
+    """Return the digest of a facility file, as every process of the facility has it."""
+    try:
+        text = path.read_text(encoding="utf8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"The facility file {str(path)!r} cannot be read: {error}."
+        raise StartError(msg) from error
+    facility = parse_facility(text, file_name=str(path))
+    return facility_digest(replace_issuer(facility, issuer) if issuer else facility)
+
+
+def check_unused(path: Path) -> None:
+    """Refuse a socket where another agent answers: two would undo each other's work."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return
+    msg = f"Another process answers at {str(path)!r}; stop it first."
+    raise StartError(msg)
+
+
+main = StorageApp.launch_instance
