@@ -32,6 +32,7 @@ c.JupyterHub.spawner_class = "af-local"
 c.CryptKeeper.keys = [bytes.fromhex((folder / "crypt-key").read_text(encoding="ascii"))]
 
 c.IAMAuthenticator.client_id = settings["client_id"]
+c.IAMAuthenticator.scope = settings["scope"]
 c.IAMAuthenticator.client_secret_file = settings["client_secret_file"]
 c.IAMAuthenticator.oauth_callback_url = f"{settings['url']}hub/oauth_callback"
 

@@ -194,9 +194,12 @@ def get_socket_status(path: Path) -> int:
 def find_children(pid: int) -> dict[str, int]:
     """Return the hub's own processes by name: proxy, service, agent."""
     found: dict[str, int] = {}
-    children = (
-        Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    )
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    except OSError:
+        # it has just ended
+        return found
+    children = text.split()
     for child in children:
         try:
             command = (

@@ -14,6 +14,15 @@ from .confined import make_confined_command, python_folders
 from .layout import PROXY_UID, SERVICE_UID, Layout, LocalError, write_private
 from .running import find_free_ports
 
+SCOPE = ("openid", "profile", "email", "offline_access")
+# what IAM's other token profiles want to be asked before they say groups
+PROFILE_SCOPES = {
+    "iam": (),
+    "wlcg": ("wlcg.groups",),
+    "kc": (),
+    "aarc": ("eduperson_entitlement",),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class IamClient:
@@ -33,6 +42,7 @@ class Choices:
     facility_file: Path
     environments: Mapping[str, str]
     client: IamClient
+    iam_profile: str
     node: str
     node_folders: Sequence[Path]
     node_modules: Path
@@ -57,6 +67,7 @@ def write_settings(layout: Layout, choices: Choices) -> None:
         "facility_file": str(choices.facility_file.resolve()),
         "issuer": choices.client.issuer,
         "client_id": choices.client.client_id,
+        "scope": [*SCOPE, *PROFILE_SCOPES[choices.iam_profile]],
         "client_secret_file": str(choices.client.secret_file.resolve()),
         "service_socket": str(layout.service_socket),
         "agent_socket": str(layout.agent_socket),

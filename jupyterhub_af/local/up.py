@@ -99,6 +99,7 @@ class _Up:
         _check_programs()
         self.layout = ensure_layout(self.options.data)
         self.stack.enter_context(_locked(self.layout))
+        self.facility_file = _own_facility_file(self.options.facility, self.layout)
         self.layout.up_file.unlink(missing_ok=True)
         self._check_port()
         self.node = find_node()
@@ -172,9 +173,10 @@ class _Up:
         choices = Choices(
             url=self.url,
             facility_name=name,
-            facility_file=self.options.facility,
+            facility_file=self.facility_file,
             environments=environments,
             client=client,
+            iam_profile=self.options.iam_profile,
             node=self.node.path,
             node_folders=_node_folders(self.node, self.modules),
             node_modules=self.modules,
@@ -228,11 +230,13 @@ class _Up:
             {"username": a.username, "password": a.password, "groups": list(a.groups)}
             for a in (demo.accounts if demo else ())
         ]
-        pids = {"up": os.getpid(), "hub": self.hub.pid, **find_children(self.hub.pid)}
-        if self.iam is not None:
-            pids["iam"] = self.iam.pid
-        text = json.dumps({**known, "accounts": accounts, "pids": pids}, indent=2)
+        self.pids = self._find_pids()
+        text = json.dumps({**known, "accounts": accounts, "pids": self.pids}, indent=2)
         write_private(self.layout.up_file, text + "\n")
+
+    def _find_pids(self) -> dict[str, int]:
+        pids = {"up": os.getpid(), "hub": self.hub.pid, **find_children(self.hub.pid)}
+        return pids if self.iam is None else {**pids, "iam": self.iam.pid}
 
     def _watch(self) -> int:
         """Wait for a signal, start a dead IAM again, give up with a dead hub."""
@@ -249,6 +253,9 @@ class _Up:
                 and not self.iam.is_running()
             ):
                 self._revive_iam(self.demo)
+            elif self._find_pids() != self.pids:
+                # the hub has started one of its processes again
+                self._write_up_file()
         self.say("Stopping ...")
         return 0
 
@@ -259,7 +266,6 @@ class _Up:
             raise LocalError(msg)
         self.say("The demo IAM has ended; starting it again ...")
         self.iam = self._run_iam(demo)
-        self._write_up_file()
 
 
 def load_facility(path: Path) -> Facility:
@@ -278,13 +284,29 @@ def load_facility(path: Path) -> Facility:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"Cannot read the facility file {path}: {error}."
         raise LocalError(msg) from error
-    if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
+    is_ours = status.st_uid in (0, os.geteuid()) or path == DEMO_FACILITY
+    if not is_ours or status.st_mode & 0o022:
         msg = (
             f"The facility file {path} decides who may use what, so it must belong to root or "
             "to you, and nobody else may write it (chmod go-w)."
         )
         raise LocalError(msg)
     return parse_facility(text, file_name=str(path))
+
+
+def _own_facility_file(path: Path, layout: Layout) -> Path:
+    """Return the file the processes read: of the demo's, a copy that belongs to us.
+
+    The demo's lies in the code, which may belong to whoever cloned it.
+    """
+    if path != DEMO_FACILITY or path.stat().st_uid in (0, os.geteuid()):
+        return path
+    folder = layout.root / "facility"
+    folder.mkdir(mode=0o755, exist_ok=True)
+    copy = folder / "facility.yaml"
+    write_private(copy, path.read_text(encoding="utf8"))
+    copy.chmod(0o644)
+    return copy
 
 
 def _check_programs() -> None:

@@ -203,6 +203,17 @@ def test_a_killed_up_leaves_nothing_running_and_starts_again(tmp_path):
         assert json.loads((data / "up.json").read_text())["url"] == facility.url
 
 
+@pytest.mark.parametrize("profile", ["wlcg", "kc", "aarc"])
+def test_the_same_groups_come_from_every_token_profile_of_iam(tmp_path, profile):
+    with running_facility(tmp_path / "data", "--iam-profile", profile) as facility:
+        person = facility.person("student1")
+        assert person.log_in().status_code == 200
+        answer = person.api("GET", "user")
+        assert sorted(answer.json()["groups"]) == [
+            *("hackathon", "hackathon/gw", "hackathon/students"),
+        ]
+
+
 def as_ordinary_user(uid: int, shown: list[Path]) -> list[str]:
     """Return what runs a command as a user without power who can read ``shown``.
 
