@@ -23,7 +23,9 @@ import httpx
 from jupyterhub_af.local.environments import cache_dir
 
 START_SECONDS = 180.0
-UP = [sys.executable, "-m", "jupyterhub_af.cli.main", "up"]
+# another environment's Python runs the same facility on another JupyterHub
+PYTHON = os.environ.get("AF_UP_PYTHON") or sys.executable
+UP = [PYTHON, "-m", "jupyterhub_af.cli.main", "up"]
 
 
 def free_port() -> int:

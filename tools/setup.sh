@@ -112,6 +112,11 @@ UV="$uv" PYTHON="$python" CACHE="$cache" tools/build_lab_wheel.sh "$PWD/.venv/sh
 .venv/bin/python -m jupyterhub_af.local.environments dodas --uv "$uv" \
   --wheel .venv/share/jupyterhub-af/wheels/*.whl
 if [ "$mode" = dev ]; then
-  make_venv "$cache/hub5-$(hash_of requirements/hub5.lock <(pwd))" requirements/hub5.lock
-  ln -sfn "$cache/hub5-$(hash_of requirements/hub5.lock <(pwd))" .venv/hub5
+  # the older JupyterHub, with the same wheels and tools beside it
+  hub5="$cache/hub5-$(hash_of requirements/hub5.lock <(pwd))"
+  make_venv "$hub5" requirements/hub5.lock
+  mkdir -p "$hub5/share/jupyterhub-af"
+  ln -sfn "$PWD/.venv/share/jupyterhub-af/wheels" "$hub5/share/jupyterhub-af/wheels"
+  ln -sfn "$PWD/.venv/share/jupyterhub-af/tools" "$hub5/share/jupyterhub-af/tools"
+  ln -sfn "$hub5" .venv/hub5
 fi

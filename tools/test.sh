@@ -11,8 +11,9 @@ export PATH
 mkdir -p artefacts
 echo "== JupyterHub $(.venv/bin/jupyterhub --version): unit, service, storage, hub"
 .venv/bin/pytest -q -n 2 tests/unit tests/service tests/storage tests/hub
-echo "== JupyterHub $(.venv/hub5/bin/jupyterhub --version): hub"
+echo "== JupyterHub $(.venv/hub5/bin/jupyterhub --version): hub, doors and walls"
 .venv/hub5/bin/pytest -q -n 2 tests/hub
+AF_UP_PYTHON="$PWD/.venv/hub5/bin/python" .venv/bin/pytest -q tests/local/test_doors.py tests/local/test_walls.py
 echo "== A whole facility on this machine, and a browser"
 .venv/bin/pytest -q -n 2 --dist loadscope tests/local tests/browser
 echo "== The Lab extension"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tornado import web
 
 try:
@@ -20,4 +23,14 @@ except ImportError:  # JupyterHub 5.5
             self.rule = reason
 
 
-__all__ = ["SpawnException"]
+def unwrap_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the choice in what the spawn API got.
+
+    JupyterHub 6 takes it under ``user_options``; 5.5 hands the whole body over, so a
+    script written for 6 would send a choice with the one unknown key `user_options`.
+    """
+    inner = options.get("user_options")
+    return inner if len(options) == 1 and isinstance(inner, Mapping) else options
+
+
+__all__ = ["SpawnException", "unwrap_options"]

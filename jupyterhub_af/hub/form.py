@@ -108,11 +108,13 @@ def parse_options(data: Mapping[str, Sequence[object]]) -> dict[str, str]:
         If a field is unknown, is there twice, or is not text.
     """
     fields = {
-        key: _one(key, values) for key, values in data.items() if key not in _IGNORED
+        key.removeprefix("opt-"): _one(key, values)
+        for key, values in data.items()
+        if key not in _IGNORED
     }
     options: dict[str, str] = {}
     for key, value in fields.items():
-        name, _, slug = key.removeprefix("opt-").partition(".")
+        name, _, slug = key.partition(".")
         if name not in OPTION_KEYS or (slug and name not in _PARTS):
             allowed = ", ".join(OPTION_KEYS)
             msg = f"{key[:80]!r} is not a field of the form; the fields are {allowed}."

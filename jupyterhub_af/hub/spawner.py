@@ -14,6 +14,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from .start import PlannedStart
 BWRAP = "/usr/bin/bwrap"
 INFO_SECONDS = 10.0
 STOP_SECONDS = 10.0
+LISTEN_SECONDS = 50.0
 _ETC = (
     *("alternatives", "ca-certificates", "ssl/certs", "fonts", "localtime", "timezone"),
     *(
@@ -214,7 +216,24 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
             raise make_spawn_refusal(msg, rule="sandbox-failed", status=500)
         self._start_ticks = process.read_start_ticks(self.pid) or 0
         self._boot_id = process.read_boot_id()
+        await self._wait_until_listening(plan, folder)
         return address
+
+    async def _wait_until_listening(self, plan: ServerPlan, folder: Path) -> None:
+        """Return once the server listens; a server that ends at once is said at once.
+
+        The hub would wait for its time-out and then know no reason.
+        """
+        deadline = time.monotonic() + LISTEN_SECONDS
+        while time.monotonic() < deadline and not await _is_listening(self.port):
+            if await self.poll() is not None:
+                self.log.error("the server of %s ended: %s", plan.user, _tail(folder))
+                msg = (
+                    f"Your server ended while it was starting. Your files are as they were; "
+                    f"tell {self.facility().contact}."
+                )
+                raise make_spawn_refusal(msg, rule="server-ended", status=500)
+            await asyncio.sleep(0.1)
 
     async def poll(self) -> int | None:
         """Return None while the server runs; a pid that is somebody else's now is not it."""
@@ -320,6 +339,15 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
         if not cgroup.remove(self._groups):
             self.log.warning("a control group of %s is still in use", self.user.name)
         self._groups = ()
+
+
+async def _is_listening(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def _to_descriptor(words: tuple[str, ...]) -> int:

@@ -27,6 +27,7 @@ from jupyterhub_af.policy.messages import (
 from jupyterhub_af.policy.plan import Ids, ServerPlan, groups_of, make_plan, mounts_of
 from jupyterhub_af.policy.selection import Selection, select
 
+from .compat import unwrap_options
 from .facility_aware import FacilityAware
 from .form import parse_options, render_form
 from .peer import PeerAwayError, PeerRefusedError
@@ -125,7 +126,7 @@ class PlannedStart(FacilityAware):
         """
         access = self.access_here()
         try:
-            selection = select(access, self.user_options)
+            selection = select(access, unwrap_options(self.user_options))
             plan = await self._record_plan(access, selection)
             answer = await self.agent_peer().call(
                 "POST", "/ensure", body=plan_to_json(plan)

@@ -337,6 +337,9 @@ def _ensure_environments(
     """Return image reference to environment, for the images this machine can stand in for."""
     images = find_images_dir()
     wheels = sorted((Path(sys.prefix) / "share/jupyterhub-af/wheels").glob("*.whl"))
+    if not wheels:
+        msg = "The Lab extension (jupyterlab-af) is not built yet: make setup"
+        raise LocalError(msg)
     found: dict[str, str] = {}
     for profile in facility.profiles:
         name = image_name(profile.image) if profile.image else None

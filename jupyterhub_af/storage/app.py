@@ -9,15 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import stat
 import sys
 from pathlib import Path
-from socket import socket as Socket  # noqa: N812 - `socket` is a trait here
-from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets, bind_unix_socket
 from traitlets import Float, Integer, Unicode, default
 from traitlets.config import Application
 
@@ -28,14 +24,12 @@ from jupyterhub_af.policy.facility_text import parse_facility
 
 from .accept import IdRanges
 from .agent import NOT_ROOT, Agent
+from .errors import StartError
+from .listen import listen
 from .routes import MAX_BODY_BYTES, Server, make_application
 
 _SHORTEST_SECRET = 16
 _OTHERS = 0o077
-
-
-class StartError(AFError):
-    """Say why the agent does not start, for the administrator."""
 
 
 class StorageApp(Application):
@@ -111,49 +105,34 @@ class StorageApp(Application):
         )
 
     async def _run(self, server: Server) -> None:
+        """Serve until SIGTERM or SIGINT; work in progress is left to the next call."""
         http = HTTPServer(
             make_application(server), max_body_size=16 * MAX_BODY_BYTES, body_timeout=30
         )
-        sockets = self._listen()
-        http.add_sockets(sockets)
+        http.add_sockets(listen(self.socket, self.ip, self.port))
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        self._write_pid()
-        if os.geteuid() != 0:
-            self.log.warning("%s", NOT_ROOT)
-        self.log.info("The storage agent is ready at %s", self._addresses(sockets))
+        self._announce()
         await stopped.wait()
         http.stop()
-        self._remove_files()
-        self.log.info("The storage agent stopped")
+        self._withdraw()
 
-    def _write_pid(self) -> None:
+    def _announce(self) -> None:
+        """Write the process id and say that requests are answered."""
         if self.pid_file:
-            Path(self.pid_file).write_text(f"{os.getpid()}\n", encoding="ascii")
+            write_pid(Path(self.pid_file))
+        if os.geteuid() != 0:
+            self.log.warning("%s", NOT_ROOT)
+        self.log.info("The storage agent is ready at %s", self._addresses())
 
-    def _remove_files(self) -> None:
+    def _withdraw(self) -> None:
+        """Remove what says that the agent runs."""
         for path in filter(None, (self.socket, self.pid_file)):
             Path(path).unlink(missing_ok=True)
+        self.log.info("The storage agent stopped")
 
-    def _listen(self) -> list[Socket]:
-        """Return the sockets asked for, bound."""
-        found: list[Any] = []
-        try:
-            if self.socket:
-                check_unused(Path(self.socket))
-                found.append(bind_unix_socket(self.socket, mode=0o600))
-            if self.port:
-                found += bind_sockets(self.port, self.ip)
-        except (OSError, ValueError) as error:
-            msg = f"It cannot listen at {self.socket or f'{self.ip}:{self.port}'}: {error}."
-            raise StartError(msg) from error
-        if not found:
-            msg = "Give StorageApp.socket (a path) or StorageApp.port."
-            raise StartError(msg)
-        return found
-
-    def _addresses(self, sockets: list[Socket]) -> str:
+    def _addresses(self) -> str:
         names = [f"unix:{self.socket}"] if self.socket else []
         names += [f"http://{self.ip}:{self.port}"] if self.port else []
         return " and ".join(names)
@@ -195,15 +174,13 @@ def load_digest(path: Path, issuer: str) -> str:
     return facility_digest(replace_issuer(facility, issuer) if issuer else facility)
 
 
-def check_unused(path: Path) -> None:
-    """Refuse a socket where another agent answers: two would undo each other's work."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return
-    msg = f"Another process answers at {str(path)!r}; stop it first."
-    raise StartError(msg)
+def write_pid(path: Path) -> None:
+    """Write the process id, or refuse to start without it."""
+    try:
+        path.write_text(f"{os.getpid()}\n")
+    except OSError as error:
+        msg = f"The pid file {str(path)!r} cannot be written: {error.strerror}."
+        raise StartError(msg) from error
 
 
 main = StorageApp.launch_instance

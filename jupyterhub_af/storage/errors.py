@@ -3,6 +3,7 @@
 ::
 
     AFError
+     +-- StartError          the administrator: why the agent does not start
      +-- AgentError          every refusal of the agent
           +-- PlanError      400: a plan the agent does not obey
           +-- ObstacleError  409: something that is no directory is in the way
@@ -36,6 +37,10 @@ _OTHER = (
     "storage-broken",
     f"Try again in a minute. {_ASK} if it happens again.",
 )
+
+
+class StartError(AFError):
+    """Say why the agent does not start, for the administrator."""
 
 
 class AgentError(AFError):

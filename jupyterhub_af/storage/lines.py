@@ -29,6 +29,7 @@ class _Job:
         try:
             result = self.work()
         except BaseException as error:
+            # handed on, as executors do: nothing may end the line unnoticed
             self.future.set_exception(error)
         else:
             self.future.set_result(result)

@@ -107,7 +107,7 @@ class EnsureRoute(AgentRoute):
         if not self._is_hub():
             words = "The request does not carry the hub's secret."
             self.refuse(401, words, "wrong-secret")
-        elif int(self.request.headers.get("Content-Length", "0")) > MAX_BODY_BYTES:
+        elif self._told_length() > MAX_BODY_BYTES:
             self.refuse(413, _TOO_LARGE, "body-too-large")
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
@@ -130,12 +130,17 @@ class EnsureRoute(AgentRoute):
         try:
             reply = await self.server.agent.ensure_plan(plan)
         except AgentError as error:
-            self.server.log.warning("Refused the areas of %s: %s", plan.user, error)
+            self.server.log.warning("Refused the areas of %r: %s", plan.user, error)
             self.refuse(error.status, str(error), error.rule)
             return
         counts = (plan.user, len(reply.made), len(reply.mended))
-        self.server.log.info("Ensured the areas of %s: %s made, %s mended", *counts)
+        self.server.log.info("Ensured the areas of %r: %s made, %s mended", *counts)
         self.answer(reply)
+
+    def _told_length(self) -> int:
+        """Return the length the request tells; what is no number tornado refuses."""
+        told = self.request.headers.get("Content-Length", "")
+        return int(told) if told.isascii() and told.isdigit() else 0
 
     def _is_hub(self) -> bool:
         given = self.request.headers.get("Authorization", "")

@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import httpx
@@ -201,6 +202,42 @@ def test_a_killed_up_leaves_nothing_running_and_starts_again(tmp_path):
         )
     with running_facility(data) as facility:
         assert json.loads((data / "up.json").read_text())["url"] == facility.url
+
+
+def test_what_keeps_a_server_from_starting_is_said_at_once_and_leaves_nothing(tmp_path):
+    with running_facility(tmp_path / "data") as facility:
+        person = facility.person("student1")
+        person.log_in()
+        private = facility.data / "areas/private/student1"
+        private.parent.mkdir(exist_ok=True)
+
+        private.write_text("in the way of the area")
+        answer = person.post_form(profile="dodas-v5")
+        assert 400 <= answer.status_code < 600
+        assert "private/student1" in answer.text
+        assert "Traceback" not in answer.text
+        assert not person.server()
+        private.unlink()
+
+        person.start(profile="dodas-v5")
+        person.stop()
+        config = private / ".jupyter/jupyter_server_config.json"
+        config.parent.mkdir(exist_ok=True)
+        config.write_text('{"ServerApp": {"port": "a person\'s mistake"}}')
+        started = time.monotonic()
+        answer = person.api(
+            "POST", "users/student1/server", json={"profile": "dodas-v5"}
+        )
+        assert answer.status_code == 500
+        assert "Your server ended while it was starting." in answer.json()["message"]
+        assert time.monotonic() - started < 20
+        assert "a person's mistake" in facility.logs()
+        config.unlink()
+
+        person.start(profile="dodas-v5")
+        person.stop()
+        folders = Path("/sys/fs/cgroup").glob("*/jupyterhub-af/student1--default")
+        assert list(folders) == []
 
 
 @pytest.mark.parametrize("profile", ["wlcg", "kc", "aarc"])

@@ -1,0 +1,260 @@
+"""The agent as a process: who may ask, what it answers, and how it meets a bad disk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import pytest
+from storage_world import ensure, layout, plan_for
+from worlds import FACILITY_TEXT
+
+from jupyterhub_af.policy.messages import EnsureReply, Refusal, plan_to_json
+from jupyterhub_af.storage.agent import Agent
+from jupyterhub_af.storage.ensure import ensure_directories
+from jupyterhub_af.storage.errors import AgentError
+
+COMMAND = [sys.executable, "-m", "jupyterhub_af.storage"]
+
+
+@dataclass
+class Running:
+    """An agent that runs, and the hub's line to it."""
+
+    folder: Path
+    secret: str
+    process: subprocess.Popen[bytes]
+
+    def ask(
+        self, method: str, path: str, *, secret: str | None = None, content: bytes = b""
+    ):
+        transport = httpx.HTTPTransport(uds=str(self.folder / "agent.sock"))
+        with httpx.Client(transport=transport, base_url="http://agent") as client:
+            headers = {"Authorization": f"Bearer {secret or self.secret}"}
+            return client.request(method, path, headers=headers, content=content)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+
+def arguments(folder: Path) -> list[str]:
+    return [
+        f"--StorageApp.volume={folder / 'areas'}",
+        f"--StorageApp.socket={folder / 'agent.sock'}",
+        f"--StorageApp.hub_secret_file={folder / 'secret'}",
+        f"--StorageApp.facility_file={folder / 'facility.yaml'}",
+    ]
+
+
+def prepare(folder: Path) -> str:
+    secret = secrets.token_hex(32)
+    (folder / "areas").mkdir()
+    (folder / "secret").write_text(secret)
+    (folder / "secret").chmod(0o600)
+    (folder / "facility.yaml").write_text(FACILITY_TEXT)
+    return secret
+
+
+@contextmanager
+def running(folder: Path):
+    secret = prepare(folder)
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*COMMAND, *arguments(folder)], stdout=log, stderr=log
+        )
+    agent = Running(folder, secret, process)
+    deadline = time.monotonic() + 20
+    while (
+        "ready" not in agent.log
+        and time.monotonic() < deadline
+        and process.poll() is None
+    ):
+        time.sleep(0.05)
+    assert "ready" in agent.log, agent.log
+    try:
+        yield agent
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def agent():
+    # short: a socket's path has 107 characters
+    with tempfile.TemporaryDirectory() as name, running(Path(name)) as agent:
+        yield agent
+
+
+def refusal(answer: httpx.Response) -> Refusal:
+    found = Refusal.model_validate_json(answer.content)
+    assert found.message.endswith(".")
+    return found
+
+
+def test_the_hub_gets_what_was_made_and_nothing_the_second_time(agent):
+    body = plan_to_json(plan_for("student1"))
+    answer = agent.ask("POST", "/ensure", content=body)
+    assert answer.status_code == 200
+    assert "private/student1" in EnsureReply.model_validate_json(answer.content).made
+    again = agent.ask("POST", "/ensure", content=body)
+    assert again.json() == {"made": [], "mended": []}
+
+
+def test_a_wrong_secret_makes_nothing(agent):
+    before = layout(agent.folder / "areas")
+    body = plan_to_json(plan_for("teacher1"))
+    for secret in ("wrong", agent.secret[:-1], agent.secret.upper()):
+        answer = agent.ask("POST", "/ensure", secret=secret, content=body)
+        assert answer.status_code == 401
+        assert agent.secret not in answer.text
+        refusal(answer)
+    assert layout(agent.folder / "areas") == before
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        pytest.param(b"", 400, id="nothing"),
+        pytest.param(b"{", 400, id="half of something"),
+        pytest.param(b'{"uid": 0}', 400, id="no plan"),
+        pytest.param(b"\xff\xfe", 400, id="no text"),
+        pytest.param(b"[" * 5000, 400, id="deep"),
+        pytest.param(b" " * 2_000_000, 413, id="too much"),
+    ],
+)
+def test_what_is_no_plan_is_refused_in_words(agent, body, status):
+    answer = agent.ask("POST", "/ensure", content=body)
+    assert answer.status_code == status
+    refusal(answer)
+    assert "Traceback" not in answer.text
+
+
+def test_a_plan_for_root_is_refused_in_words(agent):
+    body = plan_to_json(replace(plan_for("teacher1"), uid=0))
+    answer = agent.ask("POST", "/ensure", content=body)
+    assert answer.status_code == 400
+    assert refusal(answer).rule == "plan-ids"
+
+
+def test_health_says_which_facility_is_obeyed(agent):
+    answer = agent.ask("GET", "/health")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ok"
+    assert len(answer.json()["facility_digest"]) == 16
+
+
+def test_the_socket_is_the_owner_s_and_the_log_holds_no_secret(agent):
+    mode = stat.S_IMODE((agent.folder / "agent.sock").stat().st_mode)
+    assert mode == 0o600
+    assert agent.secret not in agent.log
+
+
+def test_it_ends_when_asked_and_takes_its_socket_along():
+    with tempfile.TemporaryDirectory() as name, running(Path(name)) as agent:
+        agent.process.send_signal(signal.SIGTERM)
+        assert agent.process.wait(3) == 0
+        assert not (Path(name) / "agent.sock").exists()
+
+
+def test_an_open_secret_file_and_a_missing_one_keep_it_from_starting(tmp_path):
+    prepare(tmp_path)
+    (tmp_path / "secret").chmod(0o644)
+    done = subprocess.run(
+        [*COMMAND, *arguments(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "is open to others" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    (tmp_path / "secret").unlink()
+    done = subprocess.run(
+        [*COMMAND, *arguments(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "cannot be read" in done.stdout + done.stderr
+
+
+@contextmanager
+def small_disk(folder: Path, options: str):
+    assert os.geteuid() == 0, "mounting needs root"
+    folder.mkdir()
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True
+    )
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_open(tmp_path):
+    with small_disk(tmp_path / "areas", "size=64k,nr_inodes=4,mode=0711") as volume:
+        with pytest.raises(AgentError) as refused:
+            ensure(volume, plan_for("student1"))
+        assert refused.value.status in (503, 507)
+        assert (
+            "full" in str(refused.value).lower()
+            or "space" in str(refused.value).lower()
+        )
+        modes = {path: mode for path, (_, _, mode) in layout(volume).items()}
+        assert all(mode in ("0o711", "0o700", "0o755") for mode in modes.values()), (
+            modes
+        )
+
+
+def test_a_read_only_disk_is_named(tmp_path):
+    with small_disk(tmp_path / "areas", "mode=0711") as volume:
+        subprocess.run(["mount", "-o", "remount,ro", str(volume)], check=True)
+        with pytest.raises(AgentError) as refused:
+            ensure(volume, plan_for("student1"))
+        assert refused.value.status in (503, 507)
+        assert "read-only" in str(refused.value).lower()
+
+
+def test_an_area_that_hangs_is_named_in_time_and_holds_up_no_other(tmp_path):
+    """The work of one area never ends; the deadline answers, and others go on."""
+    volume = tmp_path / "areas"
+    volume.mkdir()
+    release = threading.Event()
+
+    def hang(place, directories, owners):
+        if any(directory.path.startswith("collab") for directory in directories):
+            release.wait(30)
+        return ensure_directories(place, directories, owners)
+
+    async def ask() -> tuple[float, str, EnsureReply]:
+        agent = Agent(volume, deadline_seconds=0.5, ensure=hang)
+        started = time.monotonic()
+        with pytest.raises(AgentError) as refused:
+            await agent.ensure_plan(plan_for("student1"))
+        waited = time.monotonic() - started
+        # the teacher has no folder, so nothing of hers hangs
+        return waited, str(refused.value), await agent.ensure_plan(plan_for("teacher1"))
+
+    try:
+        waited, message, reply = asyncio.run(ask())
+    finally:
+        release.set()
+    assert waited < 3
+    assert "collabspace" in message
+    assert "private/teacher1" in reply.made
