@@ -7,9 +7,11 @@ last good facility stays in force.
 from __future__ import annotations
 
 import logging
+import os
+import stat
 from pathlib import Path
 
-from jupyterhub_af.policy.errors import ConfigError
+from jupyterhub_af.policy.errors import ConfigError, Problem
 from jupyterhub_af.policy.facility import Facility, replace_issuer
 from jupyterhub_af.policy.facility_text import parse_facility
 
@@ -22,8 +24,14 @@ def load_facility(path: Path, issuer: str = "") -> Facility:
     Raises
     ------
     ConfigError
-        With every problem of the file.
+        With every problem of the file, or because somebody else could have written it.
     """
+    status = path.stat()
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & stat.S_IWOTH:
+        message = (
+            "must belong to root or to the hub's user, and nobody else may write it"
+        )
+        raise ConfigError(str(path), (Problem(0, "", message),))
     facility = parse_facility(path.read_text(encoding="utf8"), file_name=str(path))
     return replace_issuer(facility, issuer) if issuer else facility
 
