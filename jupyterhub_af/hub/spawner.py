@@ -9,6 +9,7 @@ wall, which is said when the first server starts.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import select
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyterhub.spawner import LocalProcessSpawner
+from tornado.web import HTTPError
 from traitlets import Dict, Unicode, default
 
 from jupyterhub_af.policy.access import Access, limit_access
@@ -198,6 +200,10 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
         }
         try:
             address: tuple[str, int] = await super().start()
+        except (OSError, subprocess.SubprocessError) as error:
+            os.close(info_read)
+            self.log.exception("could not run the sandbox of %s", plan.user)
+            raise self._sandbox_failed() from error
         finally:
             for descriptor in (arguments, info_write, log):
                 os.close(descriptor)
@@ -209,15 +215,18 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
             self.log.error(
                 "the sandbox of %s did not start: %s", plan.user, _tail(folder)
             )
-            msg = (
-                "Your server's sandbox could not be made on this machine. Nothing is lost; "
-                f"tell {self.facility().contact}."
-            )
-            raise make_spawn_refusal(msg, rule="sandbox-failed", status=500)
+            raise self._sandbox_failed()
         self._start_ticks = process.read_start_ticks(self.pid) or 0
         self._boot_id = process.read_boot_id()
         await self._wait_until_listening(plan, folder)
         return address
+
+    def _sandbox_failed(self) -> HTTPError:
+        msg = (
+            "Your server's sandbox could not be made on this machine. Nothing is lost; "
+            f"tell {self.facility().contact}."
+        )
+        return make_spawn_refusal(msg, rule="sandbox-failed", status=500)
 
     async def _wait_until_listening(self, plan: ServerPlan, folder: Path) -> None:
         """Return once the server listens; a server that ends at once is said at once.
@@ -301,7 +310,9 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
             self.log.warning("this machine holds no server to its memory and cores")
         else:
             limits = cgroup.Limits(plan.cores, plan.memory_bytes)
-            self._groups = controller.make(folder.name, limits)
+            # two facilities on one machine may have a person of the same name
+            facility = hashlib.sha256(self.run_dir.encode()).hexdigest()[:8]
+            self._groups = controller.make(f"{facility}-{folder.name}", limits)
         return folder
 
     def _host(self, plan: ServerPlan, folder: Path) -> SandboxHost:

@@ -63,6 +63,10 @@ class _QuietLinks(logging.Filter):
 _quiet_links = _QuietLinks()
 
 
+def _leave_to_start(_spawner: Any, _user_options: Mapping[str, Any]) -> None:
+    """Do nothing: a plan is made of the options, with everything else, in ``start``."""
+
+
 class PlannedStart(FacilityAware):
     """Make the form, and the plan of a start."""
 
@@ -80,6 +84,11 @@ class PlannedStart(FacilityAware):
     @default("options_from_form")
     def _default_options_from_form(self) -> Any:
         return self.parse_options_form
+
+    @default("apply_user_options")
+    def _default_apply_user_options(self) -> Any:
+        """Tell JupyterHub that the options are not left unread: ``start`` applies them."""
+        return _leave_to_start
 
     def render_options_form(self) -> str:
         """Return the form for this person, with last time's choice marked."""

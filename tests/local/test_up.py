@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -13,7 +14,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from facility_world import UP, descendants, free_port, running_facility, wait_until
+from facility_world import (
+    UP,
+    RunningFacility,
+    descendants,
+    free_port,
+    running_facility,
+    wait_until,
+)
 
 import jupyterhub_af
 from jupyterhub_af.local.environments import cache_dir
@@ -236,8 +244,30 @@ def test_what_keeps_a_server_from_starting_is_said_at_once_and_leaves_nothing(tm
 
         person.start(profile="dodas-v5")
         person.stop()
-        folders = Path("/sys/fs/cgroup").glob("*/jupyterhub-af/student1--default")
-        assert list(folders) == []
+        assert limits_of(facility) == []
+
+
+def limits_of(facility: RunningFacility) -> list[Path]:
+    """Return the control groups of a facility's servers."""
+    key = hashlib.sha256(str(facility.data / "servers").encode()).hexdigest()[:8]
+    return list(Path("/sys/fs/cgroup").glob(f"*/jupyterhub-af/{key}-*"))
+
+
+def test_two_facilities_on_one_machine_do_not_meet(tmp_path):
+    """The same person's servers have limits, files and an end of their own in each."""
+    with (
+        running_facility(tmp_path / "a") as one,
+        running_facility(tmp_path / "b") as two,
+    ):
+        people = [one.person("student1"), two.person("student1")]
+        for person in people:
+            person.log_in()
+            person.start(profile="dodas-v5")
+        assert len(limits_of(one)) == len(limits_of(two)) > 0
+        people[0].stop()
+        assert (limits_of(one), len(limits_of(two)) > 0) == ([], True)
+        assert people[1].server()["ready"]
+        people[0].start(profile="dodas-v5")
 
 
 @pytest.mark.parametrize("profile", ["wlcg", "kc", "aarc"])
