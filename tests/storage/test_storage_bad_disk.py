@@ -94,10 +94,10 @@ def test_what_a_full_disk_left_undone_is_made_when_there_is_room(tmp_path):
         assert layout(volume) == layout(whole)
 
 
-async def test_health_says_that_the_volume_is_read_only(tmp_path):
+def test_health_says_that_the_volume_is_read_only(tmp_path):
     with small_disk(tmp_path / "areas", "mode=0711") as volume:
         subprocess.run(["mount", "-o", "remount,ro", str(volume)], check=True)
-        problems = await Agent(volume).find_problems()
+        problems = asyncio.run(Agent(volume).find_problems())
     assert problems == ("The volume is mounted read-only.",)
 
 
