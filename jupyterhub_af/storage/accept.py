@@ -49,11 +49,16 @@ class Owners:
     agent: tuple[int, int]
     gids: dict[str, int]
     is_enforced: bool
+    ranges: IdRanges
 
     def of(self, directory: Directory) -> tuple[int, int]:
         """Return uid and gid of a directory."""
         uid, gid = self.person if directory.owner == "person" else self.agent
         return uid, gid if directory.group is None else self.gids[directory.group]
+
+    def is_somebody_else(self, uid: int) -> bool:
+        """Tell whether a uid is another person's than the plan's."""
+        return self.ranges.is_person(uid) and uid != self.person[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def accept_owners(
         group: _check_group(group, number, ranges)
         for group, number in plan.gids.items()
     }
-    return Owners((uid, gid), agent, gids, is_enforced=agent[0] == 0)
+    return Owners((uid, gid), agent, gids, is_enforced=agent[0] == 0, ranges=ranges)
 
 
 def accept_work(plan: ServerPlan) -> tuple[AreaWork, ...]:

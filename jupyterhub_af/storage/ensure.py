@@ -18,7 +18,7 @@ from jupyterhub_af.policy.storage import Directory
 
 from .accept import Owners
 from .beneath import Opener
-from .errors import ObstacleError
+from .errors import ObstacleError, SomebodyElseError
 
 _TRIES = 3
 _CLOSED = 0o700
@@ -51,6 +51,8 @@ def ensure_directories(
     ------
     ObstacleError
         If something in the way is no directory; it is left as it is.
+    SomebodyElseError
+        If a directory belongs to another person; it is left as it is.
     OSError
         If the file system refuses; the next call goes on from there.
     """
@@ -108,6 +110,8 @@ def _mend(fd: int, directory: Directory, owners: Owners) -> bool:
     found = os.fstat(fd)
     wanted = owners.of(directory)
     is_foreign = owners.is_enforced and (found.st_uid, found.st_gid) != wanted
+    if is_foreign and owners.is_somebody_else(found.st_uid):
+        raise SomebodyElseError(directory.path, found.st_uid)
     if is_foreign:
         os.fchown(fd, *wanted)
     if is_foreign or stat.S_IMODE(found.st_mode) != directory.mode:

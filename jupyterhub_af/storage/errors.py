@@ -72,6 +72,18 @@ class ObstacleError(AgentError):
         )
 
 
+class SomebodyElseError(AgentError):
+    """Refuse to give one person's directory to another, whatever the plan says."""
+
+    def __init__(self, path: str, uid: int) -> None:
+        super().__init__(
+            f"{path!r} on the volume belongs to another person (uid {uid}), so nothing "
+            f"was changed there. {_ASK} to find out whose it is.",
+            rule="somebody-else",
+            status=409,
+        )
+
+
 class StorageError(AgentError):
     """Say that the file system of an area did not do what was asked."""
 

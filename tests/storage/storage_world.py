@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,24 +47,3 @@ def layout(volume: Path) -> dict[str, tuple[int, int, str]]:
 def changes(volume: Path) -> dict[str, int]:
     """Return when the inode of everything below the volume was changed last."""
     return {str(p): p.lstat().st_ctime_ns for p in (volume, *volume.rglob("*"))}
-
-
-def as_person(uid: int, groups: list[int], work) -> str:
-    """Return what ``work`` says when a real process of that uid does it."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:  # pragma: no cover - the child
-        try:
-            os.setgroups(groups)
-            os.setgid(uid)
-            os.setuid(uid)
-            os.umask(0o002)
-            answer = "yes" if work() is not False else "no"
-        except OSError as error:
-            answer = type(error).__name__
-        os.write(write, answer.encode())
-        os._exit(0)
-    os.close(write)
-    os.waitpid(pid, 0)
-    with os.fdopen(read) as file:
-        return file.read()

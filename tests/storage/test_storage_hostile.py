@@ -133,14 +133,21 @@ def test_a_crash_after_making_a_directory_leaves_it_closed_and_is_completed(
 ):
     def die(place, directories, owners):
         dying = dying_at(path)(
-            owners.person, owners.agent, owners.gids, is_enforced=True
+            owners.person,
+            owners.agent,
+            owners.gids,
+            is_enforced=True,
+            ranges=owners.ranges,
         )
         return ensure_directories(place, directories, dying)
 
     pid = os.fork()
     if pid == 0:  # pragma: no cover - the child
-        ensure(volume, plan_for("student1"), ensure=die)
-        os._exit(0)
+        try:
+            ensure(volume, plan_for("student1"), ensure=die)
+        finally:
+            # whatever happened: the child must not go on as a second test run
+            os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
     assert layout(volume)[path] == (0, 0, "0o700")
     reply = ensure(volume, plan_for("student1"))
