@@ -79,15 +79,26 @@ def clear_refusals(path: str) -> Iterator[None]:
 def refusal_number(error: BaseException | None) -> int | None:
     """Return the errno of the refusal behind `error`, if a refusal is behind it.
 
-    A failed write is often followed by a failed clean-up, so the whole chain counts.
+    A failed write is often followed by a failed clean-up, so the whole chain counts;
+    that something is absent may be the clean-up's word, so it counts last.
     """
+    numbers = error_numbers(error)
+    for refusals in (READ_ONLY | FULL, ABSENT):
+        if found := next((n for n in numbers if n in refusals), None):
+            return found
+    return None
+
+
+def error_numbers(error: BaseException | None) -> list[int]:
+    """Return the errno of each operating system's error in a chain, newest first."""
     seen: set[int] = set()
+    numbers = []
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, OSError) and error.errno in READ_ONLY | FULL | ABSENT:
-            return error.errno
+        if isinstance(error, OSError) and error.errno is not None:
+            numbers.append(error.errno)
         error = error.__cause__ or error.__context__
-    return None
+    return numbers
 
 
 def answer_for(number: int | None, path: str) -> HTTPError | None:
