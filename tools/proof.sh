@@ -16,7 +16,7 @@ export AF_NODE_MODULES PATH
   echo
   echo '```'
   AF_PROOF=1 .venv/bin/pytest -q -n 2 tests/unit tests/service tests/storage 2>&1 | tail -n 1
-  for _ in 1 2 3; do
+  for _ in 1 2; do
     .venv/bin/pytest -q tests/local/test_doors.py tests/local/test_walls.py 2>&1 | tail -n 1
   done
   echo '```'
