@@ -100,13 +100,19 @@ def run_the_exercise(page: Page, facility: RunningFacility) -> None:
     expect(kernel).to_be_visible(timeout=60_000)
     assert page.locator(".jp-OutputArea-output[data-mime-type*=error]").count() == 0
     figure = page.locator(".jp-RenderedImage img").first
-    figure.scroll_into_view_if_needed()
-    expect(figure).to_be_in_viewport()
+    figure.wait_for(state="attached")
+    figure.evaluate("figure => figure.scrollIntoView()")
     # the notebook draws its cells lazily while it scrolls
     page.wait_for_timeout(1500)
     picture(page, "student-exercise")
-    page.keyboard.press("Control+s")
-    expect(page.locator(".jp-mod-dirty")).to_have_count(0)
+    saved = f"{facility.url}user/student1/api/contents/{NOTEBOOK}"
+
+    def save() -> bool:
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(1000)
+        return "output_type" in page.request.get(saved).text()
+
+    wait_until(save, what="the notebook saved with its results")
 
 
 def contents(page: Page, path: str) -> str:
