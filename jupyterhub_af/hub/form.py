@@ -15,7 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from jupyterhub_af.policy.access import Access, GpuAccess, ProfileAccess, SizeAccess
 from jupyterhub_af.policy.errors import SelectionError
-from jupyterhub_af.policy.selection import OPTION_KEYS
+from jupyterhub_af.policy.selection import OPTION_KEYS, unknown_option
+from jupyterhub_af.policy.sentence import say
 from jupyterhub_af.policy.units import format_cores, format_memory
 
 _PARTS = ("size", "gpu", "image")
@@ -116,9 +117,7 @@ def parse_options(data: Mapping[str, Sequence[object]]) -> dict[str, str]:
     for key, value in fields.items():
         name, _, slug = key.partition(".")
         if name not in OPTION_KEYS or (slug and name not in _PARTS):
-            allowed = ", ".join(OPTION_KEYS)
-            msg = f"{key[:80]!r} is not a field of the form; the fields are {allowed}."
-            raise SelectionError(msg, rule="option-unknown")
+            raise SelectionError(unknown_option(key), rule="option-unknown")
         if value and (not slug or slug == fields.get("profile")):
             options[name] = value
     return options
@@ -126,6 +125,8 @@ def parse_options(data: Mapping[str, Sequence[object]]) -> dict[str, str]:
 
 def _one(key: str, values: Sequence[object]) -> str:
     if len(values) != 1 or not isinstance(values[0], str):
-        msg = f"The field {key[:80]!r} must be there once, as text."
-        raise SelectionError(msg, rule="option-malformed")
+        sentence = say(
+            "The field {key} must be there once, as text.", key=repr(key[:80])
+        )
+        raise SelectionError(sentence, rule="option-malformed")
     return values[0].strip()

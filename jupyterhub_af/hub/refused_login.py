@@ -39,7 +39,7 @@ class AccessRefusedError(SignInError):
         self.contact = facility.contact
         super().__init__(
             f"You may not use {facility.name}",
-            access.reason or "",
+            str(access.reason),
             rule="login-not-allowed",
             status=403,
         )

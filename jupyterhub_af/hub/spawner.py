@@ -24,8 +24,8 @@ from jupyterhub.spawner import LocalProcessSpawner
 from tornado.web import HTTPError
 from traitlets import Dict, Unicode, default
 
-from jupyterhub_af.policy.access import Access, limit_access
-from jupyterhub_af.policy.facility import Profile
+from jupyterhub_af.policy.access import Access, Place, limit_access
+from jupyterhub_af.policy.facility import Gpu, Profile
 from jupyterhub_af.policy.names import make_slug
 from jupyterhub_af.policy.plan import ServerPlan
 from jupyterhub_af.policy.sandbox import (
@@ -36,6 +36,7 @@ from jupyterhub_af.policy.sandbox import (
     make_person_command,
     passwd_text,
 )
+from jupyterhub_af.policy.sentence import Sentence, say
 from jupyterhub_af.policy.storage import AREAS_ROOT
 
 from . import cgroup, process
@@ -77,6 +78,11 @@ _SERVER_ARGUMENTS = (
 )
 
 
+def _no_gpu(gpu: Gpu) -> Sentence | None:
+    """Return why a choice of GPUs cannot start on this machine, or None."""
+    return say("This machine shares out no GPUs.") if gpu.count else None
+
+
 class LocalSpawner(PlannedStart, LocalProcessSpawner):
     """Start servers as sandboxes on the hub's own machine."""
 
@@ -115,30 +121,20 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
 
     def access_here(self) -> Access:
         """Return the access without what one machine cannot start: its reasons are said."""
-        access = super().access_here()
-        profiles = {
-            p.profile.slug: r
-            for p in access.profiles
-            if (r := self._missing(p.profile))
-        }
-        gpus = {
-            (p.profile.slug, item.gpu.slug): "This machine shares out no GPUs."
-            for p in access.profiles
-            for item in p.gpus
-            if item.gpu.count
-        }
-        return limit_access(access, profiles=profiles, gpus=gpus)
+        return limit_access(super().access_here(), Place(self._missing, _no_gpu))
 
-    def _missing(self, profile: Profile) -> str | None:
+    def _missing(self, profile: Profile) -> Sentence | None:
         """Return why a profile cannot start on this machine, or None."""
         if profile.image_pattern is not None:
-            return (
-                f"{profile.title} runs an image of your own, which needs the facility's "
-                "cluster; one machine runs only the images it was built with."
+            return say(
+                "{title} runs an image of your own, which needs the facility's "
+                "cluster; one machine runs only the images it was built with.",
+                title=profile.title,
             )
         if profile.image not in self.environments:
-            return (
-                f"{profile.title} is not on this machine: its image was not built here."
+            return say(
+                "{title} is not on this machine: its image was not built here.",
+                title=profile.title,
             )
         return None
 

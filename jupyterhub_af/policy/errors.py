@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .sentence import Sentence
+
 
 class AFError(Exception):
     """Be the root of every error this project raises on purpose."""
@@ -51,14 +53,16 @@ class ConfigError(AFError):
 
 
 class SelectionError(AFError):
-    """Refuse a choice: ``str(error)`` is for the person, ``rule`` for the audit.
+    """Refuse a choice: ``sentence`` is for the person, ``rule`` for the audit.
 
-    ``rule`` is a short stable label such as ``profile-withheld``.
+    ``rule`` is a short stable label such as ``profile-withheld``; ``str(error)`` is the
+    sentence in English.
     """
 
-    def __init__(self, message: str, *, rule: str) -> None:
+    def __init__(self, sentence: Sentence, *, rule: str) -> None:
+        self.sentence = sentence
         self.rule = rule
-        super().__init__(message)
+        super().__init__(str(sentence))
 
 
 class UnsafeNameError(AFError):

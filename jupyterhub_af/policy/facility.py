@@ -10,6 +10,7 @@ An absent ``allowed_groups`` means everybody who may log in; an empty one is an 
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -109,6 +110,11 @@ class Size(_Model):
     default: StrictBool = False
     allowed_groups: Groups | None = None
 
+    @property
+    def title(self) -> str:
+        """Return what people read: the display name, else the slug."""
+        return self.display_name or self.slug
+
 
 class Gpu(_Model):
     """A choice of accelerators: a Kubernetes resource name and a count, or neither."""
@@ -120,6 +126,11 @@ class Gpu(_Model):
     default: StrictBool = False
     queue: StrictBool = Field(False, description="Wait in line when all are taken.")
     allowed_groups: Groups | None = None
+
+    @property
+    def title(self) -> str:
+        """Return what people read: the display name, else the slug."""
+        return self.display_name or self.slug
 
 
 class Toleration(_Model):
@@ -158,6 +169,9 @@ class Profile(_Model):
     slug: Slug
     display_name: Text | None = Field(None, description="Default: the slug.")
     description: Text | None = None
+    experiment: Text | None = Field(
+        None, description="Cards of one experiment stand together under its name."
+    )
     image: Image | None = None
     image_pattern: ImagePattern | None = Field(
         None, description="People type their own image; it must match as a whole."
@@ -249,6 +263,19 @@ class Facility(_Model):
             return self.storage
         return tuple(area for area in self.storage if area.name in profile.storage)
 
+    def profile(self, slug: str) -> Profile | None:
+        """Return the profile of that slug."""
+        return self._profiles_by_slug.get(slug)
+
+    @cached_property
+    def _profiles_by_slug(self) -> dict[str, Profile]:
+        return {profile.slug: profile for profile in self.profiles}
+
+    @cached_property
+    def _digest(self) -> str:
+        text = self.model_dump_json(by_alias=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
     def class_room(self, name: str | None) -> ClassRoom | None:
         """Return the class of that name."""
         return next((room for room in self.classes if room.name == name), None)
@@ -259,9 +286,10 @@ DEFAULT_SIZE = Size(slug="default", cores=1, memory=values.DEFAULT_MEMORY, defau
 
 def replace_issuer(facility: Facility, issuer: str) -> Facility:
     """Return the facility with another issuer: `up` puts its demo IAM's there."""
-    return facility.model_copy(
-        update={"iam": facility.iam.model_copy(update={"issuer": issuer})}
-    )
+    iam = facility.iam.model_copy(update={"issuer": issuer})
+    # made anew and not copied: a copy would keep the digest of the first
+    parts = {name: getattr(facility, name) for name in Facility.model_fields}
+    return Facility.model_construct(**parts | {"iam": iam})
 
 
 def facility_digest(facility: Facility) -> str:
@@ -269,5 +297,4 @@ def facility_digest(facility: Facility) -> str:
 
     The order of lists and maps counts: it is what people see.
     """
-    text = facility.model_dump_json(by_alias=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return facility._digest

@@ -16,6 +16,7 @@ from .facility import Facility, Profile, facility_digest
 from .facility_rules import MAX_SERVER_GROUPS
 from .names import make_slug
 from .selection import Selection
+from .sentence import say
 from .storage import AREAS_ROOT, STRICT, Mount
 
 USER_PACKAGES = ".packages"
@@ -161,11 +162,13 @@ def make_plan(
 def _check_group_count(mounts: tuple[Mount, ...]) -> None:
     groups = {mount.group for mount in mounts if mount.group}
     if len(groups) > MAX_SERVER_GROUPS:
-        msg = (
-            f"Your folders belong to {len(groups)} groups and a server can carry "
-            f"{MAX_SERVER_GROUPS}; choose a profile with fewer areas."
+        message = say(
+            "Your folders belong to {count} groups and a server can carry {most}; "
+            "choose a profile with fewer areas.",
+            count=len(groups),
+            most=MAX_SERVER_GROUPS,
         )
-        raise SelectionError(msg, rule="too-many-groups")
+        raise SelectionError(message, rule="too-many-groups")
 
 
 def _left_out(
@@ -174,7 +177,7 @@ def _left_out(
     """Return the areas the profile has and the person has not, with the reason."""
     names = {area.name for area in facility.areas_of(profile)}
     return tuple(
-        LeftOut(found.area.name, found.reason or "")
+        LeftOut(found.area.name, str(found.reason))
         for found in access.storage
         if found.area.name in names and not found.allowed
     )

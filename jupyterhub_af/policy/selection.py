@@ -15,6 +15,7 @@ from typing import TypeVar
 from .access import Access, GpuAccess, ProfileAccess, SizeAccess
 from .errors import SelectionError
 from .facility import Gpu, Profile, Size
+from .sentence import Sentence, say
 from .values import MAX_IMAGE_LENGTH, is_image, matches_pattern
 
 OPTION_KEYS = ("profile", "size", "gpu", "image")
@@ -40,8 +41,8 @@ def select(access: Access, choice: Mapping[str, object]) -> Selection:
     SelectionError
         If the person may not log in, or a part is unknown, malformed or withheld.
     """
-    if not access.may_log_in:
-        raise SelectionError(access.reason or "", rule="login")
+    if access.reason is not None:
+        raise SelectionError(access.reason, rule="login")
     options = _check_options(choice)
     found = _select_profile(access, options.get("profile"))
     size = _select_size(found, options.get("size"))
@@ -54,18 +55,37 @@ def select(access: Access, choice: Mapping[str, object]) -> Selection:
 def _check_options(choice: Mapping[str, object]) -> dict[str, str]:
     """Return the options as text, or refuse keys and values that cannot be one."""
     if not isinstance(choice, Mapping):
-        msg = f"The choice must be an object with {', '.join(OPTION_KEYS)}."
-        raise SelectionError(msg, rule="option-malformed")
+        sentence = say(
+            "The choice must be an object with {keys}.", keys=", ".join(OPTION_KEYS)
+        )
+        raise SelectionError(sentence, rule="option-malformed")
     options = {}
     for key, value in choice.items():
         if key not in OPTION_KEYS:
-            msg = f"{str(key)[:80]!r} is not an option; the options are {', '.join(OPTION_KEYS)}."
-            raise SelectionError(msg, rule="option-unknown")
+            raise SelectionError(unknown_option(key), rule="option-unknown")
         if not isinstance(value, str) or not value or len(value) > MAX_OPTION_LENGTH:
-            msg = f"The option {key} must be a text of 1 to {MAX_OPTION_LENGTH} characters."
-            raise SelectionError(msg, rule="option-malformed")
+            sentence = say(
+                "The option {key} must be a text of 1 to {most} characters.",
+                key=key,
+                most=MAX_OPTION_LENGTH,
+            )
+            raise SelectionError(sentence, rule="option-malformed")
         options[key] = value
     return options
+
+
+def unknown_option(key: object) -> Sentence:
+    """Return the words against a key that is no option."""
+    return say(
+        "{key} is not an option; the options are {keys}.",
+        key=_shown(str(key)),
+        keys=", ".join(OPTION_KEYS),
+    )
+
+
+def _shown(text: str, longest: int = 80) -> str:
+    """Return a text that somebody sent, quoted, short, without control characters."""
+    return repr(text[:longest])
 
 
 def _first_allowed(items: Sequence[_A], is_default: Sequence[bool]) -> _A | None:
@@ -83,22 +103,32 @@ def _first_allowed(items: Sequence[_A], is_default: Sequence[bool]) -> _A | None
 
 def _select_profile(access: Access, slug: str | None) -> ProfileAccess:
     if slug is None:
-        defaults = [p.profile.default for p in access.profiles]
-        found = _first_allowed(access.profiles, defaults)
+        found = access.first_profile()
         if found is None:
-            msg = "No profile of this facility is open to your groups."
-            raise SelectionError(msg, rule="nothing-entitled")
+            sentence = say("No profile of this facility is open to your groups.")
+            raise SelectionError(sentence, rule="nothing-entitled")
         return found
     found = access.profile(slug)
     if found is None or not found.is_shown:
-        shown = (
-            ", ".join(p.profile.slug for p in access.profiles if p.allowed) or "none"
-        )
-        msg = f"There is no profile {slug[:80]!r}; you may choose: {shown}."
-        raise SelectionError(msg, rule="profile-unknown")
-    if not found.allowed:
-        raise SelectionError(found.reason or "", rule="profile-withheld")
+        raise SelectionError(_unknown_profile(access, slug), rule="profile-unknown")
+    if found.reason is not None:
+        raise SelectionError(found.reason, rule="profile-withheld")
     return found
+
+
+def _unknown_profile(access: Access, slug: str) -> Sentence:
+    """Return the words for a profile that is not there, or that nobody may know of."""
+    slugs = [p.profile.slug for p in access.profiles if p.allowed]
+    if not slugs:
+        return say(
+            "There is no profile {slug}, and none is open to your groups.",
+            slug=_shown(slug),
+        )
+    return say(
+        "There is no profile {slug}; you may choose: {slugs}.",
+        slug=_shown(slug),
+        slugs=", ".join(slugs),
+    )
 
 
 def _select_size(found: ProfileAccess, slug: str | None) -> Size:
@@ -107,43 +137,62 @@ def _select_size(found: ProfileAccess, slug: str | None) -> Size:
     else:
         size = next((s for s in found.sizes if s.size.slug == slug), None)
     if size is None:
-        known = ", ".join(s.size.slug for s in found.sizes if s.allowed)
-        msg = f"{found.profile.title} has no size {str(slug)[:80]!r}; you may choose: {known}."
-        raise SelectionError(msg, rule="size-unknown")
-    if not size.allowed:
-        raise SelectionError(size.reason or "", rule="size-withheld")
+        sentence = say(
+            "{title} has no size {slug}; you may choose: {slugs}.",
+            title=found.profile.title,
+            slug=_shown(str(slug)),
+            slugs=", ".join(s.size.slug for s in found.sizes if s.allowed),
+        )
+        raise SelectionError(sentence, rule="size-unknown")
+    if size.reason is not None:
+        raise SelectionError(size.reason, rule="size-withheld")
     return size.size
 
 
 def _select_gpu(found: ProfileAccess, slug: str | None) -> Gpu | None:
-    if not found.gpus and slug is None:
-        return None
+    if not found.gpus:
+        if slug is None:
+            return None
+        sentence = say(
+            "{title} has no GPU to choose; leave the option gpu out.",
+            title=found.profile.title,
+        )
+        raise SelectionError(sentence, rule="gpu-unknown")
     if slug is None:
         gpu = _first_allowed(found.gpus, [g.gpu.default for g in found.gpus])
     else:
         gpu = next((g for g in found.gpus if g.gpu.slug == slug), None)
     if gpu is None:
-        known = ", ".join(g.gpu.slug for g in found.gpus if g.allowed) or "nothing"
-        msg = f"{found.profile.title} has no GPU choice {str(slug)[:80]!r}; you may choose: {known}."
-        raise SelectionError(msg, rule="gpu-unknown")
-    if not gpu.allowed:
-        raise SelectionError(gpu.reason or "", rule="gpu-withheld")
+        sentence = say(
+            "{title} has no GPU choice {slug}; you may choose: {slugs}.",
+            title=found.profile.title,
+            slug=_shown(str(slug)),
+            slugs=", ".join(g.gpu.slug for g in found.gpus if g.allowed),
+        )
+        raise SelectionError(sentence, rule="gpu-unknown")
+    if gpu.reason is not None:
+        raise SelectionError(gpu.reason, rule="gpu-withheld")
     return gpu.gpu
 
 
 def _select_image(profile: Profile, image: str | None) -> str:
     if profile.image is not None:
         if image is not None:
-            msg = f"{profile.title} has an image of its own; leave the image out."
-            raise SelectionError(msg, rule="image-not-chosen-here")
+            sentence = say(
+                "{title} has an image of its own; leave the image out.",
+                title=profile.title,
+            )
+            raise SelectionError(sentence, rule="image-not-chosen-here")
         return profile.image
     if image is None:
-        msg = f"{profile.title} needs the image you want to run."
-        raise SelectionError(msg, rule="image-missing")
+        sentence = say("{title} needs the image you want to run.", title=profile.title)
+        raise SelectionError(sentence, rule="image-missing")
     if not is_image(image) or not matches_pattern(profile.image_pattern or "", image):
-        msg = (
-            f"The image {image[:120]!r} is not one that {profile.title} may run; "
-            f"it must match {profile.image_pattern}."
+        sentence = say(
+            "The image {image} is not one that {title} may run; it must match {pattern}.",
+            image=_shown(image, 120),
+            title=profile.title,
+            pattern=profile.image_pattern,
         )
-        raise SelectionError(msg, rule="image-withheld")
+        raise SelectionError(sentence, rule="image-withheld")
     return image

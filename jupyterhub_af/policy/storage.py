@@ -4,13 +4,13 @@ Words: an *area* is a tree that outlives the server; a *mount* shows it, or a pa
 it, at one path, read-only or not; a *source* is a path on the volume, relative and
 made of checked names; a *directory* is something the agent ensures before a start.
 
-This module compares no groups: ``access`` hands it the roles and the question
+This module compares no groups: ``access`` hands it the questions ``role_in`` and
 ``is_member``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,7 @@ from pydantic import ConfigDict
 from .errors import UnsafeNameError
 from .facility import Facility, StorageArea
 from .names import check_component, join_components, make_slug
+from .sentence import Sentence, say
 
 AREAS_ROOT = "/af"
 CVMFS_PATH = "/cvmfs"
@@ -56,7 +57,7 @@ class AreaAccess:
 
     area: StorageArea
     allowed: bool
-    reason: str | None
+    reason: Sentence | None
     mounts: tuple[Mount, ...]
 
 
@@ -76,11 +77,11 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """Who looks at an area: the directory name, roles by class, the group question."""
+    """Who looks at an area: the directory name, their role in a class, the group question."""
 
     facility: Facility
     person: str
-    roles: Mapping[str, str]
+    role_in: Callable[[str], str | None]
     is_member: Callable[[str], bool]
 
 
@@ -88,17 +89,17 @@ def resolve_storage(
     facility: Facility,
     *,
     user: str,
-    roles: Mapping[str, str],
+    role_in: Callable[[str], str | None],
     is_member: Callable[[str], bool],
-    login_reason: str | None,
+    login_reason: Sentence | None,
 ) -> tuple[AreaAccess, ...]:
     """Return every area of the file, in file order, with its mounts or the reason."""
-    asking = _Asking(facility, make_slug(user), roles, is_member)
+    asking = _Asking(facility, make_slug(user), role_in, is_member)
     return tuple(_area_access(area, asking, login_reason) for area in facility.storage)
 
 
 def _area_access(
-    area: StorageArea, asking: _Asking, login_reason: str | None
+    area: StorageArea, asking: _Asking, login_reason: Sentence | None
 ) -> AreaAccess:
     if login_reason is not None:
         return AreaAccess(area, allowed=False, reason=login_reason, mounts=())
@@ -113,12 +114,18 @@ def _area_access(
     return AreaAccess(area, allowed=reason is None, reason=reason, mounts=mounts)
 
 
-def _area_reason(area: StorageArea, facility: Facility) -> str:
+def _area_reason(area: StorageArea, facility: Facility) -> Sentence:
     room = facility.class_room(area.class_name)
     if room is not None:
-        return f"The area {area.name} is for the class {room.name}."
+        return say(
+            "The area {area} is for the class {name}.", area=area.name, name=room.name
+        )
     groups = ", ".join(sorted(set((area.folders or {}).values())))
-    return f"The area {area.name} has folders for members of {groups} only."
+    return say(
+        "The area {area} has folders for members of {groups} only.",
+        area=area.name,
+        groups=groups,
+    )
 
 
 def _path(area: StorageArea, *components: str) -> str:
@@ -138,7 +145,7 @@ def _shared_mounts(area: StorageArea, asking: _Asking) -> tuple[Mount, ...]:
     """
     source = join_components("shared", area.name)
     room = asking.facility.class_room(area.class_name)
-    role = asking.roles.get(room.name) if room else None
+    role = asking.role_in(room.name) if room else None
     if room is not None and role is None:
         return ()
     own = Mount(

@@ -120,7 +120,7 @@ class Myself(PublicRoute):
         facility = (await self.desk.facility()).facility
         access = resolve_access(facility, make_identity(caller.name, caller.groups))
         if not access.may_log_in:
-            raise RefusedError(403, "login-withheld", access.reason or "")
+            raise RefusedError(403, "login-withheld", str(access.reason))
         plan = await self._plan_of(caller)
         me = Me(
             user=caller.name,

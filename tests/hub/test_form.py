@@ -159,5 +159,5 @@ def test_fields_become_options(data, options):
     ],
 )
 def test_fields_that_are_not_of_the_form_are_refused(data):
-    with pytest.raises(SelectionError, match=r"field"):
+    with pytest.raises(SelectionError, match=r"field|option"):
         parse_options(data)

@@ -10,14 +10,14 @@ from worlds import PEOPLE, access_of, demo_facility, edited
 
 from jupyterhub_af.policy.access import (
     Access,
-    ClassAccess,
-    DaskAccess,
-    SizeAccess,
+    Place,
+    limit_access,
     resolve_access,
 )
 from jupyterhub_af.policy.facility_text import parse_facility
 from jupyterhub_af.policy.identity import make_identity
 from jupyterhub_af.policy.names import make_slug
+from jupyterhub_af.policy.sentence import Sentence, say
 
 OK = None
 LARGE = "The size large is for members of the group cygno."
@@ -67,7 +67,7 @@ REASONS["outsider1"] = dict.fromkeys(REASONS["student1"], LOGIN)
 
 def reasons_of(access: Access) -> dict[str, str | None]:
     """Return the reason of everything, checked to be there where something is not."""
-    found: dict[str, tuple[bool, str | None]] = {}
+    found: dict[str, tuple[bool, Sentence | None]] = {}
     for p in access.profiles:
         slug = p.profile.slug
         found[slug] = (p.allowed, p.reason)
@@ -77,7 +77,11 @@ def reasons_of(access: Access) -> dict[str, str | None]:
         found[f"/{a.area.name}"] = (a.allowed, a.reason)
         assert bool(a.mounts) is a.allowed
     assert all(allowed is (reason is None) for allowed, reason in found.values())
-    return {name: reason for name, (_, reason) in found.items()}
+    return {name: text_of(reason) for name, (_, reason) in found.items()}
+
+
+def text_of(reason: Sentence | None) -> str | None:
+    return None if reason is None else str(reason)
 
 
 @pytest.mark.parametrize("person", PEOPLE)
@@ -92,15 +96,16 @@ def test_each_person_may_use_this_and_is_told_why_not_the_rest(person):
     [
         pytest.param("student1", (False, True, None, ("student",)), id="student1"),
         pytest.param("teacher1", (False, True, None, ("teacher",)), id="teacher1"),
-        pytest.param("researcher1", (False, True, None, ()), id="researcher1"),
-        pytest.param("admin1", (True, True, None, ()), id="admin1"),
-        pytest.param("outsider1", (False, False, LOGIN, ()), id="outsider1"),
+        pytest.param("researcher1", (False, True, None, (None,)), id="researcher1"),
+        pytest.param("admin1", (True, True, None, (None,)), id="admin1"),
+        pytest.param("outsider1", (False, False, LOGIN, (None,)), id="outsider1"),
     ],
 )
 def test_who_may_log_in_and_as_what(person, expected):
     access = access_of(person)
     roles = tuple(c.role for c in access.classes)
-    assert (access.admin, access.may_log_in, access.reason, roles) == expected
+    reason = text_of(access.reason)
+    assert (access.admin, access.may_log_in, reason, roles) == expected
     assert access.wanted_groups == ("hackathon", "cygno", "ml-infn")
     assert access.identity == make_identity(person, PEOPLE[person])
 
@@ -146,20 +151,58 @@ def test_each_person_sees_these_folders(person, mounts):
     assert found == mounts
 
 
+def dask_of(access: Access) -> list[tuple[str, str | None, tuple]]:
+    assert all(d.allowed is (d.reason is None) for d in access.dask)
+    return [(d.name, text_of(d.reason), d.group_cores) for d in access.dask]
+
+
 def test_ceilings_of_dask_are_cut_to_the_persons_groups():
     rule = demo_facility().dask["standard"]
-    assert access_of("student1").dask == (DaskAccess("standard", rule, ()),)
-    assert access_of("researcher1").dask == (
-        DaskAccess("standard", rule, (("cygno", 64.0),)),
-    )
-    assert access_of("outsider1").dask == ()
+    assert access_of("student1").dask[0].rule is rule
+    assert dask_of(access_of("student1")) == [("standard", OK, ())]
+    assert dask_of(access_of("researcher1")) == [("standard", OK, (("cygno", 64.0),))]
+    assert dask_of(access_of("outsider1")) == [("standard", LOGIN, ())]
 
 
-def test_who_teaches_and_studies_is_a_teacher():
-    groups = {"hackathon", "hackathon/students", "hackathon/teachers"}
+def test_dask_without_an_open_profile_that_has_it_is_withheld():
+    text = edited(("    default: true\n", "    allowed_groups: [ml-infn]\n"))
+    reason = "No profile that is open to your groups has the Dask clusters standard."
+    access = access_of("student1", parse_facility(text))
+    assert dask_of(access) == [("standard", reason, ())]
+
+
+NOT_IN_CLASS = (
+    "The class hackathon is for members of hackathon/students (students) and "
+    "hackathon/teachers (teachers)."
+)
+
+
+@pytest.mark.parametrize(
+    ("groups", "role", "reason"),
+    [
+        pytest.param({"hackathon", "hackathon/students"}, "student", OK, id="student"),
+        pytest.param(
+            {"hackathon", "hackathon/students", "hackathon/teachers"},
+            "teacher",
+            OK,
+            id="who teaches and studies is a teacher",
+        ),
+        pytest.param({"cygno"}, None, NOT_IN_CLASS, id="somebody else"),
+        pytest.param({"hackathon"}, None, NOT_IN_CLASS, id="the parent group alone"),
+        pytest.param({"hackathon/teachers"}, None, None, id="who may not log in"),
+    ],
+)
+def test_the_role_in_a_class(groups, role, reason):
     access = resolve_access(demo_facility(), make_identity("u", groups))
-    assert access.classes == (ClassAccess("hackathon", "teacher"),)
-    assert (access.role_in("hackathon"), access.role_in("physics")) == ("teacher", None)
+    (found,) = access.classes
+    wanted = reason if access.may_log_in else text_of(access.reason)
+    assert (found.name, found.role, text_of(found.reason)) == (
+        "hackathon",
+        role,
+        wanted,
+    )
+    assert found.allowed is (role is not None)
+    assert (access.role_in("hackathon"), access.role_in("physics")) == (role, None)
 
 
 def test_a_profile_without_an_open_size_or_gpu_is_withheld_itself():
@@ -169,7 +212,7 @@ def test_a_profile_without_an_open_size_or_gpu_is_withheld_itself():
         ("1g.5gb, count: 1", "1g.5gb, count: 1, allowed_groups: [cygno]"),
     )
     access = access_of("student1", parse_facility(text))
-    assert [p.reason for p in access.profiles] == [
+    assert [text_of(p.reason) for p in access.profiles] == [
         "No size of DODAS V5 is open to your groups.",
         CYGNO,
         "No GPU choice of ml-infn is open to your groups.",
@@ -177,7 +220,8 @@ def test_a_profile_without_an_open_size_or_gpu_is_withheld_itself():
     ]
     small = access.profiles[0].profile.sizes[0]
     reason = "The size small is for members of the group cygno."
-    assert access.profiles[0].sizes[0] == SizeAccess(small, False, reason)
+    found = access.profiles[0].sizes[0]
+    assert (found.size, found.allowed, text_of(found.reason)) == (small, False, reason)
 
 
 def test_without_allowed_groups_everybody_may_log_in():
@@ -219,8 +263,9 @@ TWINS += ["cygno/x", "x/cygno", "Cygno", "facility", "facility/admins/x", "admin
 def test_a_twin_a_child_or_a_parent_of_a_group_opens_nothing(group):
     access = resolve_access(demo_facility(), make_identity("u", {group}))
     assert (access.may_log_in, access.admin) == (False, False)
-    assert set(reasons_of(access).values()) == {access.reason}
-    assert (access.dask, access.classes) == ((), ())
+    assert set(reasons_of(access).values()) == {text_of(access.reason)}
+    assert not any(d.allowed or d.group_cores for d in access.dask)
+    assert not any(room.allowed for room in access.classes)
 
 
 GROUPS = sorted({group for groups in PEOPLE.values() for group in groups})
@@ -246,7 +291,7 @@ def test_one_more_group_takes_nothing_away(groups, group):
         assert writable[mount.path] >= (not mount.read_only)
     for old, new in zip(less.dask, more.dask, strict=False):
         assert set(old.group_cores) <= set(new.group_cores)
-    for room in less.classes:
+    for room in (room for room in less.classes if room.allowed):
         roles = (room.role, more.role_in(room.name))
         is_promoted = group == "hackathon/teachers" and roles == ("student", "teacher")
         assert is_promoted or roles[0] == roles[1]
@@ -310,3 +355,35 @@ def test_policy_loads_nothing_of_jupyter_or_the_network(module):
     unwanted |= {"kubespawner", "jwt", "oauthenticator", "jupyter_events", "httpx"}
     assert loaded & unwanted == set()
     assert {"jupyterhub_af", "pydantic"} <= loaded
+
+
+def test_a_place_withholds_what_it_cannot_start_after_whom_it_is_for():
+    place = Place(
+        profile=lambda p: (
+            say("{slug} is not here.", slug=p.slug)
+            if p.slug in ("cygno", "dodas-v5")
+            else None
+        ),
+        gpu=lambda gpu: say("No GPU is here.") if gpu.count else None,
+    )
+    reasons = reasons_of(limit_access(access_of("student1"), place))
+    assert (reasons["dodas-v5"], reasons["cygno"]) == ("dodas-v5 is not here.", CYGNO)
+    assert (reasons["ml-infn"], reasons["ml-infn none"]) == (OK, OK)
+    assert reasons["ml-infn slice"] == "No GPU is here."
+    assert reasons["ml-infn whole"] == WHOLE
+
+
+def test_a_profile_with_only_gpus_that_are_not_here_is_not_here_either():
+    text = edited(("      - {slug: none, default: true}\n", ""))
+    place = Place(profile=lambda _: None, gpu=lambda _: say("No GPU is here."))
+    access = limit_access(access_of("student1", parse_facility(text)), place)
+    assert text_of(access.profile("ml-infn").reason) == "No GPU is here."
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+def test_one_profile_alone_is_as_it_is_among_all(person):
+    access = access_of(person)
+    for found in access.profiles:
+        assert access.profile(found.profile.slug) == found
+    allowed = [found for found in access.profiles if found.allowed]
+    assert access.first_profile() == (allowed[0] if allowed else None)

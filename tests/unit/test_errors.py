@@ -9,6 +9,7 @@ from jupyterhub_af.policy.errors import (
     SelectionError,
     UnsafeNameError,
 )
+from jupyterhub_af.policy.sentence import say
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,10 @@ def test_a_config_error_is_a_line_for_each_problem():
 
 
 def test_every_error_is_ours_and_a_selection_error_has_its_rule():
-    errors = [ConfigError("f", ()), SelectionError("No.", rule="r"), UnsafeNameError()]
+    errors = [
+        ConfigError("f", ()),
+        SelectionError(say("No."), rule="r"),
+        UnsafeNameError(),
+    ]
     assert all(isinstance(error, AFError) for error in errors)
     assert (str(errors[1]), errors[1].rule) == ("No.", "r")
