@@ -10,12 +10,22 @@ from pathlib import Path
 
 from jupyterhub_af import __version__
 
+from .plan import add_plan
+from .show import add_show
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = _make_parser()
     parsed = parser.parse_args(arguments)
-    return int(parsed.run(parsed))
+    try:
+        status = int(parsed.run(parsed))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read the output has enough; Python would complain again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -24,7 +34,8 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_up(commands)
+    for add in (_add_up, add_show, add_plan):
+        add(commands)
     return parser
 
 
@@ -68,6 +79,13 @@ def _add_up(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         metavar="FILE",
         help="file with the client's secret",
     )
+    up.add_argument(
+        "--named-servers",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="how many servers a person may have beside the first (default: 0)",
+    )
     up.set_defaults(run=_run_up)
 
 
@@ -85,6 +103,14 @@ def _port(text: str) -> int:
     return port
 
 
+def _count(text: str) -> int:
+    count = int(text) if text.isascii() and text.isdigit() else -1
+    if not 0 <= count <= 100:
+        msg = f"{text!r} is not a number from 0 to 100"
+        raise argparse.ArgumentTypeError(msg)
+    return count
+
+
 def _run_up(parsed: argparse.Namespace) -> int:
     # the base install has no JupyterHub; only this command needs it
     from jupyterhub_af.local.up import DEMO_FACILITY, UpOptions, run_up
@@ -97,6 +123,7 @@ def _run_up(parsed: argparse.Namespace) -> int:
         demo_iam=not parsed.no_demo_iam,
         client_id=parsed.client_id,
         client_secret_file=parsed.client_secret_file,
+        named_servers=parsed.named_servers,
     )
     return run_up(options, say=_say)
 

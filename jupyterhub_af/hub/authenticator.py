@@ -21,9 +21,11 @@ from jupyterhub_af.policy.errors import AFError
 from jupyterhub_af.policy.identity import make_identity
 from jupyterhub_af.policy.messages import Account, AccountRequest, AuditEvent
 
+from .doors import make_door_handlers
 from .facility_aware import FacilityAware
 from .iam_client import IAMClient, Person, Tokens
 from .id_token import UnverifiedError
+from .pages import make_page_handlers
 from .peer import PeerAwayError, PeerRefusedError
 from .refused_login import AccessRefusedError, SignInError, to_sign_in_error
 from .secret_file import read_secret
@@ -133,6 +135,14 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
                 "(https://the.hub/hub/oauth_callback)."
             )
             raise TraitError(msg)
+
+    def get_handlers(self, app: Any) -> list[tuple[Any, ...]]:
+        """Return the way through the IAM, and our doors and pages before the hub's own."""
+        return [
+            *super().get_handlers(app),
+            *make_door_handlers(),
+            *make_page_handlers(),
+        ]
 
     def iam(self) -> IAMClient:
         """Return the one client of the IAM; its issuer is the one of the first call."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jupyterhub import version_info
 from tornado import web
+
+IS_HUB_5 = version_info[0] < 6
 
 try:
     from jupyterhub.spawner import SpawnException
@@ -23,14 +26,32 @@ except ImportError:  # JupyterHub 5.5
             self.rule = reason
 
 
-def unwrap_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the choice in what the spawn API got.
+def options_of_body(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what the spawn API's own handler takes a body for.
 
-    JupyterHub 6 takes it under ``user_options``; 5.5 hands the whole body over, so a
-    script written for 6 would send a choice with the one unknown key `user_options`.
+    JupyterHub 6 takes the choice out of ``user_options`` itself; 5.5 takes the whole
+    body for the choice. None: start with the choice of last time.
     """
-    inner = options.get("user_options")
-    return inner if len(options) == 1 and isinstance(inner, Mapping) else options
+    if not IS_HUB_5:
+        return body
+    is_wrapped = "user_options" in body or "display_name" in body
+    return (body.get("user_options") if is_wrapped else body) or None
 
 
-__all__ = ["SpawnException", "unwrap_options"]
+def options_of_query(query: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the choice in a query string, by the rule of JupyterHub 6.
+
+    If any field begins with ``opt-``, those are the choice, without it; 5.5 hands
+    everything over as it came.
+    """
+    if not IS_HUB_5:
+        return query
+    marked = {
+        key.removeprefix("opt-"): values
+        for key, values in query.items()
+        if key.startswith("opt-")
+    }
+    return marked or query
+
+
+__all__ = ["SpawnException", "options_of_body", "options_of_query"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jupyterhub_af.policy.access import Access
 from jupyterhub_af.policy.errors import AFError
 from jupyterhub_af.policy.facility import Facility
+from jupyterhub_af.policy.sentence import Sentence, say
 
 from .iam_client import IAMRefusedError
 from .iam_http import IAMAwayError
@@ -16,15 +17,18 @@ _REFUSALS_OF_PEOPLE = frozenset({400, 403, 409})
 
 
 class SignInError(AFError):
-    """Refuse a login: ``str(error)`` is for the person, ``rule`` for the log."""
+    """Refuse a login: ``sentence`` is for the person, ``rule`` for the log."""
 
     template = "sign_in_problem.html"
 
-    def __init__(self, title: str, message: str, *, rule: str, status: int) -> None:
+    def __init__(
+        self, title: Sentence, sentence: Sentence, *, rule: str, status: int
+    ) -> None:
         self.title = title
+        self.sentence = sentence
         self.rule = rule
         self.status = status
-        super().__init__(message)
+        super().__init__(str(sentence))
 
 
 class AccessRefusedError(SignInError):
@@ -38,8 +42,8 @@ class AccessRefusedError(SignInError):
         self.wanted_groups = access.wanted_groups
         self.contact = facility.contact
         super().__init__(
-            f"You may not use {facility.name}",
-            str(access.reason),
+            say("You may not use {facility}", facility=facility.name),
+            access.reason or say(""),
             rule="login-not-allowed",
             status=403,
         )
@@ -48,9 +52,13 @@ class AccessRefusedError(SignInError):
 def cancelled(facility: Facility) -> SignInError:
     """Return the page for somebody who said no at the IAM."""
     return SignInError(
-        "You cancelled the login",
-        f"You cancelled at {facility.iam.issuer}, so you are not logged in to "
-        f"{facility.name}. Nothing was changed.",
+        say("You cancelled the login"),
+        say(
+            "You cancelled at {issuer}, so you are not logged in to "
+            "{facility}. Nothing was changed.",
+            issuer=facility.iam.issuer,
+            facility=facility.name,
+        ),
         rule="login-cancelled",
         status=403,
     )
@@ -59,9 +67,12 @@ def cancelled(facility: Facility) -> SignInError:
 def stale(facility: Facility) -> SignInError:
     """Return the page for an answer that belongs to no login of this browser."""
     return SignInError(
-        "This login page is out of date",
-        "It was begun in another tab, too long ago, or this browser refuses cookies. "
-        f"Log in to {facility.name} again.",
+        say("This login page is out of date"),
+        say(
+            "It was begun in another tab, too long ago, or this browser refuses cookies. "
+            "Log in to {facility} again.",
+            facility=facility.name,
+        ),
         rule="login-stale",
         status=400,
     )
@@ -72,9 +83,12 @@ def iam_said_no(facility: Facility, error: str) -> SignInError:
     if error in ("temporarily_unavailable", "server_error"):
         return iam_away(facility)
     return SignInError(
-        "The login did not work",
-        f"{facility.iam.issuer} refused this login. Try again; if it stays so, tell "
-        f"{facility.contact}.",
+        say("The login did not work"),
+        say(
+            "{issuer} refused this login. Try again; if it stays so, tell {contact}.",
+            issuer=facility.iam.issuer,
+            contact=facility.contact,
+        ),
         rule="iam-refused",
         status=403,
     )
@@ -83,9 +97,12 @@ def iam_said_no(facility: Facility, error: str) -> SignInError:
 def not_usable(facility: Facility) -> SignInError:
     """Return the page for an account that the hub itself turns away."""
     return SignInError(
-        "This account cannot be used here",
-        f"The hub of {facility.name} does not accept this account. Ask "
-        f"{facility.contact}.",
+        say("This account cannot be used here"),
+        say(
+            "The hub of {facility} does not accept this account. Ask {contact}.",
+            facility=facility.name,
+            contact=facility.contact,
+        ),
         rule="account-not-usable",
         status=403,
     )
@@ -94,10 +111,15 @@ def not_usable(facility: Facility) -> SignInError:
 def iam_away(facility: Facility) -> SignInError:
     """Return the page for the time that the IAM does not answer."""
     return SignInError(
-        "The login service does not answer",
-        f"{facility.iam.issuer} does not answer, so nobody can log in to "
-        f"{facility.name} at the moment; servers that run go on. Try again in a "
-        f"minute; if it stays so, tell {facility.contact}.",
+        say("The login service does not answer"),
+        say(
+            "{issuer} does not answer, so nobody can log in to "
+            "{facility} at the moment; servers that run go on. Try again in a "
+            "minute; if it stays so, tell {contact}.",
+            issuer=facility.iam.issuer,
+            facility=facility.name,
+            contact=facility.contact,
+        ),
         rule="iam-away",
         status=503,
     )
@@ -106,10 +128,14 @@ def iam_away(facility: Facility) -> SignInError:
 def service_away(facility: Facility) -> SignInError:
     """Return the page for the time that our own service does not answer."""
     return SignInError(
-        "A part of the facility does not answer",
-        f"The accounts of {facility.name} cannot be looked up at the moment, so nobody "
-        "can log in; servers that run go on. Try again in a minute; if it stays so, "
-        f"tell {facility.contact}.",
+        say("A part of the facility does not answer"),
+        say(
+            "The accounts of {facility} cannot be looked up at the moment, so nobody "
+            "can log in; servers that run go on. Try again in a minute; if it stays so, "
+            "tell {contact}.",
+            facility=facility.name,
+            contact=facility.contact,
+        ),
         rule="facility-away",
         status=503,
     )
@@ -118,9 +144,14 @@ def service_away(facility: Facility) -> SignInError:
 def not_set_up(facility: Facility) -> SignInError:
     """Return the page for a hub that the IAM does not know as its client."""
     return SignInError(
-        "The login of this facility is not set up right",
-        f"{facility.name} could not identify itself to {facility.iam.issuer}, so nobody "
-        f"can log in. Tell {facility.contact}; trying again will not help.",
+        say("The login of this facility is not set up right"),
+        say(
+            "{facility} could not identify itself to {issuer}, so nobody "
+            "can log in. Tell {contact}; trying again will not help.",
+            issuer=facility.iam.issuer,
+            facility=facility.name,
+            contact=facility.contact,
+        ),
         rule="client-not-set-up",
         status=503,
     )
@@ -134,10 +165,14 @@ def to_sign_in_error(error: AFError, facility: Facility) -> SignInError:
         return not_set_up(facility)
     if isinstance(error, UnverifiedError):
         return SignInError(
-            "The login could not be verified",
-            f"The sign-in answer of {facility.iam.issuer} could not be verified, so "
-            "nobody was logged in. Try again in a minute; if it stays so, tell "
-            f"{facility.contact}.",
+            say("The login could not be verified"),
+            say(
+                "The sign-in answer of {issuer} could not be verified, so "
+                "nobody was logged in. Try again in a minute; if it stays so, tell "
+                "{contact}.",
+                issuer=facility.iam.issuer,
+                contact=facility.contact,
+            ),
             rule=error.rule,
             status=403,
         )
@@ -145,8 +180,8 @@ def to_sign_in_error(error: AFError, facility: Facility) -> SignInError:
         return _iam_refused(error, facility)
     if isinstance(error, PeerRefusedError) and error.status in _REFUSALS_OF_PEOPLE:
         return SignInError(
-            "This account cannot be used here",
-            str(error),
+            say("This account cannot be used here"),
+            say("{error}", error=error),
             rule=error.refusal.rule,
             status=403,
         )
@@ -160,18 +195,25 @@ def _iam_refused(error: IAMRefusedError, facility: Facility) -> SignInError:
         return not_set_up(facility)
     if error.code == "unauthorized":
         return SignInError(
-            "Your account is not active",
-            f"{facility.iam.issuer} says that your account there is not active. Ask "
-            f"whoever manages your account, or {facility.contact}.",
+            say("Your account is not active"),
+            say(
+                "{issuer} says that your account there is not active. Ask "
+                "whoever manages your account, or {contact}.",
+                issuer=facility.iam.issuer,
+                contact=facility.contact,
+            ),
             rule="account-not-active",
             status=403,
         )
     if error.code == "invalid_grant":
         return SignInError(
-            "The login did not work",
-            f"{facility.iam.issuer} did not accept the login: it took too long, the "
-            "page was loaded twice, or the terms of use wait to be signed there. Log "
-            "in again.",
+            say("The login did not work"),
+            say(
+                "{issuer} did not accept the login: it took too long, the "
+                "page was loaded twice, or the terms of use wait to be signed there. Log "
+                "in again.",
+                issuer=facility.iam.issuer,
+            ),
             rule="grant-refused",
             status=403,
         )

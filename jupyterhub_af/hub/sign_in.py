@@ -15,6 +15,8 @@ from jupyterhub.handlers import BaseHandler
 from oauthenticator.oauth2 import OAuthCallbackHandler, OAuthLoginHandler
 from tornado.httputil import url_concat
 
+from .asking import to_words
+from .pages import FacilityPage
 from .refused_login import SignInError, cancelled, iam_said_no, not_usable, stale
 
 _LONGEST_NEXT = 2048
@@ -43,13 +45,15 @@ async def show_page(handler: BaseHandler, error: SignInError) -> None:
     page = await handler.render_template(
         error.template,
         problem=error,
+        title=to_words(error.title),
+        message=to_words(error.sentence),
         again_url=login_url,
         other_account_url=url_concat(login_url, {"prompt": "login"}),
     )
     handler.finish(page)
 
 
-class IAMLoginHandler(OAuthLoginHandler):
+class IAMLoginHandler(FacilityPage, OAuthLoginHandler):
     """Send a person to the IAM, if it is there."""
 
     async def get(self) -> None:
@@ -86,7 +90,7 @@ class IAMLoginHandler(OAuthLoginHandler):
         super().authorize_redirect(*args, extra_params=params, **kwargs)
 
 
-class IAMCallbackHandler(OAuthCallbackHandler):
+class IAMCallbackHandler(FacilityPage, OAuthCallbackHandler):
     """Take a person back from the IAM: logged in, or with a page that says why not."""
 
     async def get(self) -> None:

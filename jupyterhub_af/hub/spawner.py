@@ -288,11 +288,9 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
         self._boot_id = ""
 
     def _folder(self) -> Path:
-        names = (
-            make_slug(self.user.name),
-            make_slug(self.name) if self.name else "default",
-        )
-        return Path(self.run_dir) / "--".join(names)
+        # a slug holds no "--" but before its hash, so no two servers share a folder
+        names = (self.user.name, self.name) if self.name else (self.user.name,)
+        return Path(self.run_dir) / "--".join(make_slug(name) for name in names)
 
     def _write_files(self, plan: ServerPlan) -> Path:
         """Write the passwd and group that the sandbox will have, and make its limits."""

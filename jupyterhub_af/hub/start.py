@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tornado import web
@@ -25,16 +25,21 @@ from jupyterhub_af.policy.messages import (
     plan_to_json,
 )
 from jupyterhub_af.policy.plan import Ids, ServerPlan, groups_of, make_plan, mounts_of
-from jupyterhub_af.policy.selection import Selection, select
+from jupyterhub_af.policy.selection import Selection, select, unknown_option
+from jupyterhub_af.policy.sentence import say
 
-from .compat import unwrap_options
+from .asking import asking
+from .compat import options_of_query
 from .facility_aware import FacilityAware
-from .form import parse_options, render_form
+from .form import parse_options, read_fields, render_form
 from .peer import PeerAwayError, PeerRefusedError
 from .refusal import make_spawn_refusal
 
 if TYPE_CHECKING:
     from jupyterhub.user import User
+
+# what the form ignores, because JupyterHub uses it
+_FIELDS_OF_THE_HUB = frozenset({"_xsrf", "next", "display_name"})
 
 
 class ProfileLinkError(web.HTTPError):
@@ -61,6 +66,12 @@ class _QuietLinks(logging.Filter):
 
 
 _quiet_links = _QuietLinks()
+
+
+def _refuse_fields(names: Collection[str]) -> None:
+    """Refuse fields that are none of the form's."""
+    if names:
+        raise make_spawn_refusal(unknown_option(min(names)), rule="option-unknown")
 
 
 def _leave_to_start(_spawner: Any, _user_options: Mapping[str, Any]) -> None:
@@ -91,20 +102,26 @@ class PlannedStart(FacilityAware):
         return _leave_to_start
 
     def render_options_form(self) -> str:
-        """Return the form for this person, with last time's choice marked."""
-        last = self.orm_spawner.user_options or {} if self.orm_spawner else {}
+        """Return the form for this person, with the choice posted or of last time."""
+        stored = self.orm_spawner.user_options if self.orm_spawner else None
+        # the hub keeps what was asked for, also where it was refused
+        last = stored if isinstance(stored, Mapping) else {}
+        if posted := asking.get().posted:
+            last = read_fields(posted)
         wanted = (
             self.handler.get_query_argument("profile", None) if self.handler else None
         )
-        return render_form(self.access_here(), last, wanted)
+        return render_form(self.access_here(), last, wanted, asking.get().translate)
 
     def parse_options_form(self, data: Mapping[str, Any]) -> dict[str, str]:
         """Return the choice in a posted form, refused here if it cannot start."""
+        # the prefix belongs to query strings, once, and is off by now
+        _refuse_fields({key for key in data if key.startswith("opt-")})
         try:
             options = parse_options(data)
             select(self.access_here(), options)
         except SelectionError as error:
-            raise make_spawn_refusal(str(error), rule=error.rule) from None
+            raise make_spawn_refusal(error.sentence, rule=error.rule) from None
         return options
 
     def options_from_query(self, query_data: Mapping[str, Any]) -> dict[str, str]:
@@ -113,9 +130,13 @@ class PlannedStart(FacilityAware):
         A link with plain ``?profile=`` opens the form with that profile chosen, so that
         a link in a mail never starts anything by itself.
         """
-        options = self.parse_options_form(query_data)
         arguments = self.handler.request.query_arguments if self.handler else {}
-        if not any(key.startswith("opt-") for key in arguments):
+        is_start = any(key.startswith("opt-") for key in arguments)
+        fields = options_of_query(query_data)
+        if is_start:
+            _refuse_fields(set(fields) & _FIELDS_OF_THE_HUB)
+        options = self.parse_options_form(fields)
+        if not is_start:
             # adding it again does nothing
             self.log.addFilter(_quiet_links)
             raise ProfileLinkError
@@ -135,14 +156,14 @@ class PlannedStart(FacilityAware):
         """
         access = self.access_here()
         try:
-            selection = select(access, unwrap_options(self.user_options))
+            selection = select(access, self.user_options)
             plan = await self._record_plan(access, selection)
             answer = await self.agent_peer().call(
                 "POST", "/ensure", body=plan_to_json(plan)
             )
         except SelectionError as error:
             await self.record("server.start", rule=error.rule, result="refused")
-            raise make_spawn_refusal(str(error), rule=error.rule) from None
+            raise make_spawn_refusal(error.sentence, rule=error.rule) from None
         except PeerRefusedError as error:
             rule = error.refusal.rule
             raise make_spawn_refusal(
@@ -180,11 +201,18 @@ class PlannedStart(FacilityAware):
         return plan
 
     def _away(self, error: PeerAwayError) -> web.HTTPError:
-        message = (
-            f"{error} Nothing was started and nothing is lost. Try again in a minute; "
-            f"if it stays so, tell {self.facility().contact}."
+        sentence = say(
+            "{error} Nothing was started and nothing is lost. Try again in a minute; "
+            "if it stays so, tell {contact}.",
+            error=error,
+            contact=self.facility().contact,
         )
-        return make_spawn_refusal(message, rule="facility-away", status=503)
+        return make_spawn_refusal(sentence, rule="facility-away", status=503)
+
+    def _actor(self) -> str:
+        """Return who asks: an administrator may start somebody else's server."""
+        asks = self.handler.current_user if self.handler else None
+        return str(asks.name) if asks else self.user.name
 
     async def record(
         self, action: str, *, rule: str = "", result: str = "done"
@@ -192,7 +220,7 @@ class PlannedStart(FacilityAware):
         """Tell the service's audit what happened; a service that is away is only logged."""
         event = AuditEvent.model_validate(
             {
-                "actor": self.user.name,
+                "actor": self._actor(),
                 "action": action,
                 "target": f"{self.user.name}/{self.name}",
                 "rule": rule,

@@ -85,14 +85,27 @@ def _link(name: str) -> tuple[str, str, str]:
 
 
 def _binds(pairs: Sequence[tuple[str, Path, Path]]) -> list[str]:
-    """Bind each path, making its parents first: bwrap's own would be closed to the uid."""
+    """Bind each path, making its parents first: bwrap's own would be closed to the uid.
+
+    Where a path lies in a folder that is bound already (the facility file beside the
+    data), what leads to it is made anew: the real folders may be closed to the uid, and
+    hold what is not for this process.
+    """
     made = set(_MADE)
+    bound: set[str] = set()
     words: list[str] = []
     for option, source, target in pairs:
         for parent in parents_of(str(target)):
             if parent not in made:
-                words += ["--perms", "0755", "--dir", parent]
+                is_inside = not bound.isdisjoint(parents_of(parent))
+                words += [
+                    "--perms",
+                    "0755",
+                    "--tmpfs" if is_inside else "--dir",
+                    parent,
+                ]
                 made.add(parent)
         words += [option, str(source), str(target)]
         made.add(str(target))
+        bound.add(str(target))
     return words

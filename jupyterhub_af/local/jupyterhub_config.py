@@ -29,6 +29,9 @@ c.JupyterHub.template_paths = [settings["templates"]]
 c.JupyterHub.template_vars = {"facility_name": settings["facility_name"]}
 c.JupyterHub.authenticator_class = "af-iam"
 c.JupyterHub.spawner_class = "af-local"
+# how many servers a person may have beside the first
+c.JupyterHub.allow_named_servers = settings["named_servers"] > 0
+c.JupyterHub.named_server_limit_per_user = settings["named_servers"]
 c.CryptKeeper.keys = [bytes.fromhex((folder / "crypt-key").read_text(encoding="ascii"))]
 
 c.IAMAuthenticator.client_id = settings["client_id"]

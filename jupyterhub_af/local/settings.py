@@ -43,6 +43,7 @@ class Choices:
     environments: Mapping[str, str]
     client: IamClient
     iam_profile: str
+    named_servers: int
     node: str
     node_folders: Sequence[Path]
     node_modules: Path
@@ -72,6 +73,7 @@ def write_settings(layout: Layout, choices: Choices) -> None:
         "service_socket": str(layout.service_socket),
         "agent_socket": str(layout.agent_socket),
         "environments": dict(choices.environments),
+        "named_servers": choices.named_servers,
         "volume": str(layout.areas),
         "servers": str(layout.servers),
         "templates": str(templates_folder()),

@@ -61,6 +61,7 @@ class UpOptions:
     demo_iam: bool
     client_id: str
     client_secret_file: Path | None
+    named_servers: int = 0
 
 
 def run_up(options: UpOptions, *, say: Callable[[str], None]) -> int:
@@ -100,6 +101,7 @@ class _Up:
         self.layout = ensure_layout(self.options.data)
         self.stack.enter_context(_locked(self.layout))
         self.facility_file = _own_facility_file(self.options.facility, self.layout)
+        _check_place(self.facility_file, self.layout)
         self.layout.up_file.unlink(missing_ok=True)
         self._check_port()
         self.node = find_node()
@@ -177,6 +179,7 @@ class _Up:
             environments=environments,
             client=client,
             iam_profile=self.options.iam_profile,
+            named_servers=self.options.named_servers,
             node=self.node.path,
             node_folders=_node_folders(self.node, self.modules),
             node_modules=self.modules,
@@ -292,6 +295,29 @@ def load_facility(path: Path) -> Facility:
         )
         raise LocalError(msg)
     return parse_facility(text, file_name=str(path))
+
+
+def _check_place(path: Path, layout: Layout) -> None:
+    """Refuse a file that the service could not read: as root it has a uid of its own."""
+    if os.geteuid() != 0:
+        return
+    folder = path.resolve().parent
+    if folder == layout.root:
+        msg = (
+            f"The facility file cannot lie in {layout.root} itself, which nobody but root "
+            "may enter; put it into another folder."
+        )
+        raise LocalError(msg)
+    places = ((folder, "go+x", 0o001), (path, "go+r", 0o004))
+    closed = [
+        f"chmod {bits} {p}" for p, bits, bit in places if not p.stat().st_mode & bit
+    ]
+    if closed:
+        msg = (
+            "The service runs as a user without power and must read the facility file, "
+            f"which holds no secrets: {', '.join(closed)}"
+        )
+        raise LocalError(msg)
 
 
 def _own_facility_file(path: Path, layout: Layout) -> Path:

@@ -1,0 +1,198 @@
+"""The doors of a start: JupyterHub's own routes, with the request read strictly first.
+
+What a request means is decided by ``policy.selection`` alone. Here is only refused, in
+words, what could be read in two ways or not at all: JupyterHub would answer some of it
+with an error of its own, and keep some of it for later starts. Put before JupyterHub's
+own routes by ``Authenticator.get_handlers``, on both majors.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from jupyterhub.apihandlers.users import UserServerAPIHandler
+from tornado import web
+
+from .compat import options_of_body
+from .refusal import make_spawn_refusal
+from .strict_json import parse_object
+
+if TYPE_CHECKING:
+    from jupyterhub.handlers import BaseHandler
+else:
+    BaseHandler = object
+
+MAX_REQUEST_BYTES = 64 * 1024
+MAX_SERVER_NAME = 30
+# JupyterHub 6's rule, on 5 too: such a name is the same in a path, a label and a host
+_SERVER_NAME = re.compile(r"[a-z](?:-?[a-z0-9])*")
+_START_KEYS = frozenset({"user_options", "display_name"})
+_CHANGE_KEYS = frozenset({"name", *_START_KEYS})
+_CREATING = frozenset({"POST", "PUT"})
+
+
+def is_server_name(name: str) -> bool:
+    """Tell whether a named server may be called so."""
+    return len(name) <= MAX_SERVER_NAME and _SERVER_NAME.fullmatch(name) is not None
+
+
+def read_body(body: bytes, keys: frozenset[str] | None) -> dict[str, object]:
+    """Return the object in a body; empty for none. ``keys``: the only ones there may be.
+
+    Raises
+    ------
+    ValueError
+        With the sentence for who sent it.
+    """
+    if not body.strip():
+        return {}
+    try:
+        found = parse_object(body)
+        # half of a surrogate pair is no text: no page and no database would take it
+        json.dumps(found, ensure_ascii=False).encode("utf8")
+    except (ValueError, RecursionError):
+        msg = (
+            "The body must be one JSON object in UTF-8, with each key once, such as "
+            '{"user_options": {"profile": "name"}}.'
+        )
+        raise ValueError(msg) from None
+    unknown = sorted(set(found) - keys) if keys is not None else []
+    if unknown:
+        msg = (
+            f"{unknown[0][:80]!r} is not a key of this request; the keys are "
+            f"{', '.join(sorted(keys or ()))}."
+        )
+        raise ValueError(msg)
+    _check_types(found)
+    if keys is not None and "name" in found:
+        _check_name(found["name"])
+    return found
+
+
+def _check_types(found: Mapping[str, object]) -> None:
+    if not isinstance(found.get("user_options"), dict | None):
+        msg = "user_options must be an object with the choice, or left out."
+        raise ValueError(msg)
+    if not isinstance(found.get("display_name", ""), str):
+        msg = "display_name must be a text."
+        raise ValueError(msg)
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not is_server_name(name):
+        msg = (
+            f"A server's name has 1 to {MAX_SERVER_NAME} characters: small letters, "
+            "digits and single hyphens, a letter first and a letter or digit last."
+        )
+        raise ValueError(msg)
+
+
+class StrictDoor(BaseHandler):
+    """Refuse what cannot be read in one way, before JupyterHub reads it."""
+
+    async def prepare(self) -> None:
+        """Look at the request of whoever is logged in; JupyterHub turns others away."""
+        await super().prepare()
+        if self.current_user is None:
+            return
+        try:
+            self.check_size()
+            self.check_request()
+            await self.check_server_name(*self.path_args)
+        except ValueError as error:
+            raise make_spawn_refusal(
+                str(error), rule="request-form", status=400
+            ) from None
+
+    def check_size(self) -> None:
+        """Refuse a request that is far larger than any choice."""
+        if len(self.request.body) > MAX_REQUEST_BYTES:
+            msg = f"The request is larger than {MAX_REQUEST_BYTES} bytes; a choice is not."
+            raise make_spawn_refusal(msg, rule="request-size", status=413)
+
+    def check_request(self) -> None:
+        """Raise a ``ValueError`` with the sentence for what cannot be read."""
+        raise NotImplementedError
+
+    async def check_server_name(
+        self, user_name: str | None = None, server_name: str | None = None
+    ) -> None:
+        """Refuse a new server whose name may not be, or that is one too many.
+
+        JupyterHub 5 does not count at its form, and takes any name.
+        """
+        if not server_name or not self.is_creating():
+            return
+        _check_name(server_name)
+        if not self.has_scope(f"servers!user={user_name}"):
+            return
+        user = self.find_user(user_name)
+        if not self.allow_named_servers:
+            msg = "This facility gives each person one server, without a name."
+            raise ValueError(msg)
+        limit = await self.get_current_user_named_server_limit()
+        if user is None or server_name in user.orm_spawners or not limit:
+            return
+        if sum(1 for name in user.orm_spawners if name) >= limit:
+            msg = (
+                f"{user_name} has {limit} named servers already, and may have no more; "
+                "delete one first."
+            )
+            raise ValueError(msg)
+
+    def is_creating(self) -> bool:
+        """Tell whether the request could make a server."""
+        return self.request.method in _CREATING
+
+
+class StrictForm(StrictDoor):
+    """Read the form, and the query strings that stand for it."""
+
+    def is_creating(self) -> bool:
+        """Tell that every request here could: a query string starts too."""
+        return True
+
+    def check_request(self) -> None:
+        """Refuse fields that are not text."""
+        for key, values in self.request.arguments.items():
+            if key == "opt-" or not key:
+                msg = "A field without a name is not a field of the form."
+                raise ValueError(msg)
+            try:
+                for text in (key.encode("latin1"), *values):
+                    text.decode("utf8")
+            except UnicodeDecodeError:
+                msg = "The fields of the form must be text in UTF-8."
+                raise ValueError(msg) from None
+
+
+class ServerDoor(StrictDoor, UserServerAPIHandler):
+    """The API that starts, changes and stops servers."""
+
+    def check_request(self) -> None:
+        """Refuse a body that is not an object of the known keys."""
+        method = self.request.method
+        if method not in ("POST", "PUT", "PATCH", "DELETE"):
+            return
+        body = read_body(self.request.body, None)
+        if method == "PATCH":
+            read_body(self.request.body, _CHANGE_KEYS)
+        elif method in _CREATING and _START_KEYS.intersection(body):
+            # without them the whole body is the choice, as JupyterHub takes it
+            read_body(self.request.body, _START_KEYS)
+
+    def get_json_body(self) -> Any:
+        """Return what this major's own handler expects of the body."""
+        found = read_body(self.request.body, None)
+        return options_of_body(found) if self.request.method == "POST" else found
+
+
+def make_door_handlers() -> list[tuple[str, type[web.RequestHandler]]]:
+    """Return our routes of the API; the form's are the page's."""
+    return [
+        (r"/api/users/([^/]+)/server", ServerDoor),
+        (r"/api/users/([^/]+)/servers/([^/]*)", ServerDoor),
+    ]
