@@ -47,5 +47,5 @@ def stop_server(page: Page, facility: RunningFacility) -> None:
     page.goto(f"{facility.url}hub/home")
     page.locator("#stop").click()
     expect(page.locator("#start")).to_have_text(
-        re.compile("Start My Server"), timeout=40_000
+        re.compile("Start a server"), timeout=40_000
     )
