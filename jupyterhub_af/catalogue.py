@@ -150,8 +150,8 @@ class Catalogue:
         for _ in range(_MOST_MOMENTS):
             time.sleep(_MOMENT_SECONDS)
             last, stamp = stamp, _look(self._path)
-            self._note_stamp(stamp)
             if stamp == last:
+                self._note_stamp(stamp)
                 return
         message = "changes all the time: write it beside and rename it."
         raise _error(str(self._path), message)

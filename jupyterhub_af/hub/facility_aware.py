@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING
 from traitlets import Unicode
 from traitlets.config import LoggingConfigurable
 
+from jupyterhub_af.catalogue import Catalogue
 from jupyterhub_af.policy.access import Access, resolve_access
 from jupyterhub_af.policy.facility import Facility
 from jupyterhub_af.policy.identity import make_identity
 
-from .catalogue import shared_catalogue
+from .metrics import show_facility
 from .peer import Peer
 
 if TYPE_CHECKING:
     from jupyterhub.user import User
+
+
+_catalogues: dict[tuple[str, str], Catalogue] = {}
 
 
 class FacilityAware(LoggingConfigurable):
@@ -61,8 +65,17 @@ class FacilityAware(LoggingConfigurable):
 
     def facility(self) -> Facility:
         """Return the facility in force now."""
-        path = Path(self.facility_file)
-        return shared_catalogue(path, self.issuer, self.log).current()
+        return self._catalogue.current().facility
+
+    @property
+    def _catalogue(self) -> Catalogue:
+        """Return the process's one catalogue of a file: all that have one share it."""
+        key = (self.facility_file, self.issuer)
+        if key not in _catalogues:
+            catalogue = Catalogue(Path(key[0]), self.log, issuer=key[1])
+            show_facility(catalogue)
+            _catalogues[key] = catalogue
+        return _catalogues[key]
 
     def service_peer(self) -> Peer:
         """Return the line to the service."""

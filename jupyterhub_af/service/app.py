@@ -16,10 +16,10 @@ from jupyterhub.services.auth import HubAuth
 from traitlets import Integer, Unicode, default
 from traitlets.config import Application
 
+from jupyterhub_af.catalogue import Catalogue
 from jupyterhub_af.policy.errors import ConfigError
 
 from .audit import Audit
-from .catalogue import Catalogue
 from .desk import Desk
 from .internal import make_internal_application
 from .listener import Listeners
@@ -148,7 +148,7 @@ class ServiceApp(Application):
     def make_desk(self) -> Desk:
         """Read files and bring the database up to date, or refuse with words."""
         self._check_traits()
-        catalogue = Catalogue(Path(self.facility_file), issuer=self.issuer)
+        catalogue = Catalogue(Path(self.facility_file), self.log, issuer=self.issuer)
         hub_secret = load_secret(Path(self.hub_secret_file), trait="hub_secret_file")
         store = Store(self.database_url, password=self._database_password())
         store.upgrade()

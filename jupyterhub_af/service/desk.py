@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 
 import jupyterhub_af
+from jupyterhub_af.catalogue import NOT_IN_FORCE, Catalogue, Edition
 from jupyterhub_af.policy.messages import (
     Account,
     AccountRequest,
@@ -18,7 +19,6 @@ from jupyterhub_af.policy.messages import (
 from jupyterhub_af.policy.plan import ServerPlan
 
 from .audit import Audit
-from .catalogue import Catalogue, Edition
 from .metrics import Metrics
 from .plans import Plans
 from .refusal import RefusedError
@@ -45,13 +45,7 @@ class Desk:
 
     async def facility(self) -> Edition:
         """Return the facility in force; a file that changed is read first."""
-        edition, is_new = await asyncio.to_thread(self.catalogue.refresh)
-        if is_new and edition.problems:
-            for problem in edition.problems:
-                self.log.error("Kept the last good facility: %s", problem)
-        elif is_new:
-            self.log.info("Read the facility file again: %s", edition.digest)
-        return edition
+        return await asyncio.to_thread(self.catalogue.current)
 
     async def account_for(self, request: AccountRequest) -> Account:
         """Return a person's account; a new one and a refusal go to the audit."""
@@ -100,10 +94,7 @@ class Desk:
         edition = await self.facility()
         problems = list(edition.problems)
         if problems and not detailed:
-            problems = [
-                "The edited facility file was not accepted; the last good one is in "
-                "force. The log says why."
-            ]
+            problems = [NOT_IN_FORCE]
         if not await self.store.is_reachable():
             problems.append("The database does not answer.")
         return Health(
@@ -120,8 +111,7 @@ class Desk:
         return self.metrics.render(
             accounts=await self.store.run(self.register.count),
             plans=await self.store.run(self.plans.count),
-            digest=edition.digest,
-            problems=len(edition.problems),
+            edition=edition,
         )
 
     async def _record_registration(self, name: str, *, rule: str, result: str) -> None:

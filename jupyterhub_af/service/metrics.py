@@ -11,6 +11,8 @@ from prometheus_client import (
     generate_latest,
 )
 
+from jupyterhub_af.catalogue import Edition
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -28,9 +30,14 @@ class Metrics:
         self._facility = Info(
             "af_facility", "The facility file in force.", registry=self._registry
         )
+        self._accepted_at = Gauge(
+            "af_facility_accepted_timestamp_seconds",
+            "When the facility file in force was read.",
+            registry=self._registry,
+        )
         self._edit_problems = Gauge(
             "af_facility_problems",
-            "Problems of an edited facility file that was not accepted.",
+            "Problems of an edited facility file that is not in force as it is.",
             registry=self._registry,
         )
         self.audit_events = Counter(
@@ -52,10 +59,11 @@ class Metrics:
             registry=self._registry,
         )
 
-    def render(self, *, accounts: int, plans: int, digest: str, problems: int) -> bytes:
+    def render(self, *, accounts: int, plans: int, edition: Edition) -> bytes:
         """Return the page of metrics."""
         self._accounts.set(accounts)
         self._plans.set(plans)
-        self._facility.info({"digest": digest})
-        self._edit_problems.set(problems)
+        self._facility.info({"digest": edition.digest})
+        self._accepted_at.set(edition.accepted_at_seconds)
+        self._edit_problems.set(len(edition.problems))
         return generate_latest(self._registry)

@@ -18,9 +18,8 @@ from traitlets import Float, Integer, Unicode, default
 from traitlets.config import Application
 
 from jupyterhub_af import __version__
+from jupyterhub_af.catalogue import Catalogue
 from jupyterhub_af.policy.errors import AFError
-from jupyterhub_af.policy.facility import facility_digest, replace_issuer
-from jupyterhub_af.policy.facility_text import parse_facility
 
 from .accept import IdRanges
 from .agent import NOT_ROOT, Agent
@@ -52,9 +51,9 @@ class StorageApp(Application):
     hub_secret_file = Unicode(
         help="File (0600) with the secret the hub authenticates with. Required."
     ).tag(config=True)
-    facility_file = Unicode(help="The facility file; /health says its digest.").tag(
-        config=True
-    )
+    facility_file = Unicode(
+        help="Path of the facility file; /health says its digest. Required."
+    ).tag(config=True)
     issuer = Unicode(help="Issuer put in place of the file's. Empty: the file's.").tag(
         config=True
     )
@@ -93,6 +92,10 @@ class StorageApp(Application):
         if not 0 < self.first_uid < self.first_gid:
             msg = "StorageApp.first_uid must be above 0 and below StorageApp.first_gid."
             raise StartError(msg)
+        if not self.facility_file:
+            msg = "StorageApp.facility_file is empty; give the facility file's path."
+            raise StartError(msg)
+        catalogue = Catalogue(Path(self.facility_file), self.log, issuer=self.issuer)
         return Server(
             agent=Agent(
                 volume,
@@ -100,7 +103,7 @@ class StorageApp(Application):
                 ranges=IdRanges(self.first_uid, self.first_gid),
             ),
             hub_secret=load_secret(Path(self.hub_secret_file)),
-            facility_digest=load_digest(Path(self.facility_file), self.issuer),
+            catalogue=catalogue,
             log=self.log,
         )
 
@@ -161,17 +164,6 @@ def load_secret(path: Path) -> str:
         )
         raise StartError(msg)
     return text
-
-
-def load_digest(path: Path, issuer: str) -> str:
-    """Return the digest of a facility file, as every process of the facility has it."""
-    try:
-        text = path.read_text(encoding="utf8")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"The facility file {str(path)!r} cannot be read: {error}."
-        raise StartError(msg) from error
-    facility = parse_facility(text, file_name=str(path))
-    return facility_digest(replace_issuer(facility, issuer) if issuer else facility)
 
 
 def write_pid(path: Path) -> None:

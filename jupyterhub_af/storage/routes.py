@@ -6,6 +6,7 @@ the body is read, so that a stranger costs the agent nothing.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from collections.abc import Awaitable
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
 from jupyterhub_af import __version__
+from jupyterhub_af.catalogue import NOT_IN_FORCE, Catalogue
 from jupyterhub_af.policy.messages import Health, Message, Refusal, parse_plan
 
 from .agent import Agent
@@ -32,7 +34,7 @@ class Server:
 
     agent: Agent
     hub_secret: str
-    facility_digest: str
+    catalogue: Catalogue
     log: logging.Logger
 
 
@@ -80,12 +82,15 @@ class HealthRoute(AgentRoute):
 
     async def get(self) -> None:
         """Answer with ``Health``."""
+        edition = await asyncio.to_thread(self.server.catalogue.current)
         problems = await self.server.agent.find_problems()
+        if edition.problems:
+            problems = (*problems, NOT_IN_FORCE)
         health = Health(
             status="degraded" if problems else "ok",
             process="storage",
             version=__version__,
-            facility_digest=self.server.facility_digest,
+            facility_digest=edition.digest,
             problems=problems,
         )
         self.answer(health)

@@ -48,10 +48,10 @@ def test_a_bad_facility_file_stops_everything_with_every_problem_and_its_line(tm
     done = run_up("--facility", str(file), "--data", str(tmp_path / "data"))
     assert done.returncode == 1
     assert (
-        "access.alowed_groups: is not a key here; did you mean 'allowed_groups'"
-        in done.stdout
+        "access.alowed_groups: is not a key here ('alowed_groups'), "
+        "did you mean 'allowed_groups'" in done.stdout
     )
-    assert "profiles.0.sizes.0.memory: write a number and a unit" in done.stdout
+    assert "profiles.0.sizes.0.memory: is not a size ('2X')" in done.stdout
     assert f"{file}:" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert not (tmp_path / "data").exists()

@@ -23,6 +23,8 @@ from service_world import (
     running,
 )
 
+from jupyterhub_af.catalogue import NOT_IN_FORCE
+
 
 @pytest.fixture
 def one(tmp_path):
@@ -193,9 +195,16 @@ def test_an_edit_of_the_file_shows_in_the_health(one):
         shown = anybody.get("/health").json()
         assert shown["status"] == "degraded"
         assert "secret-looking" not in str(shown)
-        assert "was not accepted" in shown["problems"][0]
+        assert shown["problems"] == [NOT_IN_FORCE]
+        page = hub.get("/metrics").text
+        assert f"af_facility_problems {len(told['problems'])}.0" in page
+        assert "af_facility_accepted_timestamp_seconds 1" in page
+        assert f'af_facility_info{{digest="{after["facility_digest"]}"}} 1.0' in page
         log = one.log.read_text()
         assert log.count("Kept the last good facility") == len(told["problems"])
+        one.facility_file.write_text(FACILITY)
+        assert anybody.get("/health").json() == before
+        assert "af_facility_problems 0.0" in hub.get("/metrics").text
 
 
 def test_a_port_for_the_internal_api_needs_the_secret_too(tmp_path):

@@ -19,8 +19,9 @@ from pathlib import Path
 import httpx
 import pytest
 from storage_world import ensure, layout, plan_for
-from worlds import FACILITY_TEXT
+from worlds import FACILITY_TEXT, edited
 
+from jupyterhub_af.catalogue import NOT_IN_FORCE
 from jupyterhub_af.policy.messages import EnsureReply, Refusal, plan_to_json
 from jupyterhub_af.storage.agent import Agent
 from jupyterhub_af.storage.ensure import ensure_directories
@@ -156,6 +157,47 @@ def test_health_says_which_facility_is_obeyed(agent):
     assert len(answer.json()["facility_digest"]) == 16
 
 
+def test_health_follows_the_edited_file_and_tells_nobody_what_is_in_it(agent):
+    path = agent.folder / "facility.yaml"
+    before = agent.ask("GET", "/health", secret="nobody").json()
+    try:
+        path.write_text(edited(("DODAS V5", "DODAS V6")))
+        after = agent.ask("GET", "/health", secret="nobody").json()
+        path.write_text("version: 1\nsecret-looking: value\n")
+        bad = agent.ask("GET", "/health", secret="nobody").json()
+    finally:
+        path.write_text(FACILITY_TEXT)
+    assert after["facility_digest"] != before["facility_digest"]
+    assert (after["status"], after["problems"]) == ("ok", [])
+    assert bad == after | {"status": "degraded", "problems": [NOT_IN_FORCE]}
+    assert agent.log.count("secret-looking: is not a key here") == 1
+    assert agent.ask("GET", "/health").json() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param(None, "cannot be read: No such file", id="no file"),
+        pytest.param("version: 2", "version: ", id="a bad one"),
+    ],
+)
+def test_without_a_good_facility_file_it_does_not_start(tmp_path, text, words):
+    prepare(tmp_path)
+    (tmp_path / "facility.yaml").unlink()
+    if text is not None:
+        (tmp_path / "facility.yaml").write_text(text)
+    done = subprocess.run(
+        [*COMMAND, *arguments(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_socket_is_the_owner_s_and_the_log_holds_no_secret(agent):
     mode = stat.S_IMODE((agent.folder / "agent.sock").stat().st_mode)
     assert mode == 0o600
@@ -217,9 +259,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_open(tmp_path):
             or "space" in str(refused.value).lower()
         )
         modes = {path: mode for path, (_, _, mode) in layout(volume).items()}
-        assert all(mode in ("0o711", "0o700", "0o755") for mode in modes.values()), (
-            modes
-        )
+        assert set(modes.values()) <= {"0o711", "0o700", "0o755", "0o2775"}, modes
 
 
 def test_a_read_only_disk_is_named(tmp_path):
