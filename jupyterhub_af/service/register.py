@@ -15,13 +15,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from jupyterhub_af.catalogue import Catalogue
 from jupyterhub_af.policy.groups import MAX_GROUPS, is_group
 from jupyterhub_af.policy.messages import Account, AccountRequest, IdsReply, IdsRequest
+from jupyterhub_af.policy.names import make_slug
 
-from .catalogue import Catalogue
 from .hub_name import find_name_problem, make_name_key, show
 from .refusal import RefusedError, StartError
 from .store import Store
@@ -72,7 +73,8 @@ class Register:
         ------
         RefusedError
             If the issuer is not the facility's, or a first login brings a name that
-            cannot be used, is bound to somebody else, or is an old hub user's.
+            cannot be used, is bound to somebody else, would share somebody else's
+            directory, or is an old hub user's.
         """
         issuer = normal_issuer(request.issuer)
         if issuer != normal_issuer(self._catalogue.issuer):
@@ -129,10 +131,8 @@ class Register:
         row = _find_person(session, issuer, request.subject)
         if row is not None:
             return self._to_account(row), False
-        key = make_name_key(name)
-        if session.scalar(select(AccountRow.id).where(AccountRow.name_key == key)):
-            message = f"The name {name} belongs to another account of this facility."
-            raise self._refuse(409, "name-taken", message)
+        key, slug = make_name_key(name), make_slug(name)
+        self._check_free(session, name, key, slug)
         if request.is_known_to_hub:
             message = (
                 f"The name {name} is known to this facility from before and nobody "
@@ -145,6 +145,7 @@ class Register:
             subject=request.subject,
             name=name,
             name_key=key,
+            slug=slug,
             uid=uid,
             created_at=datetime.now(UTC),
             state=ACTIVE,
@@ -152,6 +153,24 @@ class Register:
         session.add(row)
         session.flush()
         return self._to_account(row), True
+
+    def _check_free(self, session: Session, name: str, key: str, slug: str) -> None:
+        """Refuse a name that is, or whose directory would be, somebody else's."""
+        taken = session.execute(
+            select(AccountRow.name_key).where(
+                or_(AccountRow.name_key == key, AccountRow.slug == slug)
+            )
+        )
+        found = set(taken.scalars())
+        if key in found:
+            message = f"The name {name} belongs to another account of this facility."
+            raise self._refuse(409, "name-taken", message)
+        if found:
+            message = (
+                f"The directory that the name {name} would get here belongs to another "
+                "account of this facility: another name is needed."
+            )
+            raise self._refuse(409, "directory-taken", message)
 
     def _give_gids(self, session: Session, groups: list[str]) -> dict[str, int]:
         """Give each group a number, unless another start did meanwhile."""

@@ -37,7 +37,8 @@ class AccountRow(Base):
     """A person: ``(issuer, subject)`` bound to one name and one uid for ever.
 
     ``name_key`` is the name without case and Unicode spelling: no second account can
-    look like the first.
+    look like the first. ``slug`` is what directories, labels and claims are called: two
+    names share one only if 32 bits of their hashes agree, and the second is refused.
     """
 
     __tablename__ = "accounts"
@@ -48,6 +49,7 @@ class AccountRow(Base):
     subject: Mapped[str] = mapped_column(String(1024))
     name: Mapped[str] = mapped_column(String(255), unique=True)
     name_key: Mapped[str] = mapped_column(String(255), unique=True)
+    slug: Mapped[str] = mapped_column(String(63), unique=True)
     uid: Mapped[int] = mapped_column(BigInteger, unique=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     state: Mapped[str] = mapped_column(String(16))

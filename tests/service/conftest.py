@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
 from service_world import FACILITY, FakeHub, PostgreSQL, ServiceProcess, running
 
+from jupyterhub_af.catalogue import Catalogue
 from jupyterhub_af.policy.access import resolve_access
 from jupyterhub_af.policy.facility_text import parse_facility
 from jupyterhub_af.policy.identity import make_identity
 from jupyterhub_af.policy.plan import Ids, ServerPlan, make_plan
 from jupyterhub_af.policy.selection import select
-from jupyterhub_af.service.catalogue import Catalogue
 from jupyterhub_af.service.register import FIRST_GID, FIRST_UID, Ranges, Register
 from jupyterhub_af.service.store import Store
 
@@ -53,7 +54,7 @@ def lite_store(tmp_path: Path):
 def catalogue(tmp_path: Path) -> Catalogue:
     path = tmp_path / "facility.yaml"
     path.write_text(FACILITY)
-    return Catalogue(path)
+    return Catalogue(path, logging.getLogger("catalogue"))
 
 
 @pytest.fixture
