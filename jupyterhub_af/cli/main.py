@@ -10,7 +10,10 @@ from pathlib import Path
 
 from jupyterhub_af import __version__
 
+from .check import add_check
+from .commands import Commands
 from .plan import add_plan
+from .schema import add_schema
 from .show import add_show
 
 
@@ -34,12 +37,12 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_up, add_show, add_plan):
+    for add in (_add_up, add_check, add_show, add_plan, add_schema):
         add(commands)
     return parser
 
 
-def _add_up(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_up(commands: Commands) -> None:
     up = commands.add_parser(
         "up",
         help="start a whole facility on this machine",

@@ -15,13 +15,13 @@ from jupyterhub_af.policy.sentence import say
 from jupyterhub_af.policy.units import format_cores, format_memory
 
 from .asking import add_person_arguments, complain, load_access
-from .show import Commands
+from .commands import Commands
 
 # a plan of the command line starts nothing: it has no start of its own
 NO_START = ""
 
 
-def add_plan(commands: Commands[argparse.ArgumentParser]) -> None:
+def add_plan(commands: Commands) -> None:
     """Add the command."""
     plan = commands.add_parser(
         "plan",

@@ -20,11 +20,10 @@ from jupyterhub_af.policy.storage import AreaAccess
 from jupyterhub_af.policy.units import format_cores, format_memory
 
 from .asking import add_person_arguments, complain, load_access
+from .commands import Commands
 
-Commands = argparse._SubParsersAction  # argparse gives the type no public name
 
-
-def add_show(commands: Commands[argparse.ArgumentParser]) -> None:
+def add_show(commands: Commands) -> None:
     """Add the command."""
     show = commands.add_parser(
         "show",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -28,42 +28,73 @@ from pydantic import (
 from . import values
 
 Text = Annotated[StrictStr, Field(min_length=1, max_length=500)]
-Slug = Annotated[StrictStr, BeforeValidator(values.check_slug)]
-Folder = Annotated[StrictStr, BeforeValidator(values.check_folder)]
-Group = Annotated[StrictStr, BeforeValidator(values.check_group)]
-Groups = Annotated[tuple[Group, ...], BeforeValidator(values.check_filled)]
+Slug = Annotated[
+    StrictStr,
+    BeforeValidator(values.check_slug),
+    WithJsonSchema(values.SLUG_SCHEMA),
+]
+Folder = Annotated[
+    StrictStr,
+    BeforeValidator(values.check_folder),
+    WithJsonSchema(values.FOLDER_SCHEMA),
+]
+Group = Annotated[
+    StrictStr,
+    BeforeValidator(values.check_group),
+    WithJsonSchema(values.GROUP_SCHEMA),
+]
+Item = TypeVar("Item")
+Filled = Annotated[
+    tuple[Item, ...],
+    Field(json_schema_extra={"minItems": 1}),
+    BeforeValidator(values.check_filled),
+]
+Groups = Filled[Group]
 Memory = Annotated[
     int,
     BeforeValidator(values.check_memory),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?[KMGT]$"}),
+    WithJsonSchema(values.MEMORY_SCHEMA),
 ]
 Duration = Annotated[
     int,
     BeforeValidator(values.check_duration),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9]+[smhd]$"}),
+    WithJsonSchema(values.DURATION_SCHEMA),
 ]
 Cores = Annotated[
     StrictFloat,
     BeforeValidator(values.check_cores),
-    Field(gt=0, le=4096, allow_inf_nan=False),
+    WithJsonSchema(values.CORES_SCHEMA),
 ]
 Count = Annotated[StrictInt, Field(ge=1, le=4096)]
-Image = Annotated[StrictStr, BeforeValidator(values.check_image)]
-ImagePattern = Annotated[StrictStr, BeforeValidator(values.check_image_pattern)]
+Image = Annotated[
+    StrictStr,
+    BeforeValidator(values.check_image),
+    WithJsonSchema(values.IMAGE_SCHEMA),
+]
+ImagePattern = Annotated[
+    StrictStr,
+    BeforeValidator(values.check_image_pattern),
+    WithJsonSchema(values.IMAGE_PATTERN_SCHEMA),
+]
 
 
 class _Model(BaseModel):
     """Be frozen and refuse unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    # built when a first file is read: importing is not the moment to pay for it
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, defer_build=True
+    )
 
 
 class Iam(_Model):
     """The INDIGO IAM that people log in through, and how old its word may be."""
 
-    issuer: Annotated[StrictStr, BeforeValidator(values.check_issuer)] = Field(
-        description="The IAM's address, https (http only on the loopback)."
-    )
+    issuer: Annotated[
+        StrictStr,
+        BeforeValidator(values.check_issuer),
+        WithJsonSchema(values.ISSUER_SCHEMA),
+    ] = Field(description="The IAM's address, https (http only on the loopback).")
     groups_claim: Literal["auto", "groups", "wlcg.groups", "roles", "entitlements"] = (
         "auto"
     )
@@ -121,7 +152,14 @@ class Gpu(_Model):
 
     slug: Slug
     display_name: Text | None = None
-    resource: Annotated[StrictStr, BeforeValidator(values.check_resource)] | None = None
+    resource: (
+        Annotated[
+            StrictStr,
+            BeforeValidator(values.check_resource),
+            WithJsonSchema(values.RESOURCE_SCHEMA),
+        ]
+        | None
+    ) = None
     count: Count | None = None
     default: StrictBool = False
     queue: StrictBool = Field(False, description="Wait in line when all are taken.")
@@ -181,13 +219,13 @@ class Profile(_Model):
         False, description="Not shown to those who may not have it."
     )
     allowed_groups: Groups | None = None
-    sizes: Annotated[tuple[Size, ...], BeforeValidator(values.check_filled)] | None = (
-        Field(None, description="Absent: one, `default`, with 1 core and 2G.")
+    sizes: Filled[Size] | None = Field(
+        None, description="Absent: one, `default`, with 1 core and 2G."
     )
-    gpus: Annotated[tuple[Gpu, ...], BeforeValidator(values.check_filled)] | None = None
-    storage: (
-        Annotated[tuple[Slug, ...], BeforeValidator(values.check_filled)] | None
-    ) = Field(None, description="Names of areas. Absent: every area.")
+    gpus: Filled[Gpu] | None = None
+    storage: Filled[Slug] | None = Field(
+        None, description="Names of areas. Absent: every area."
+    )
     dask: Slug | None = Field(
         None, description="An entry of `dask`. Absent: no clusters."
     )
@@ -253,8 +291,8 @@ class Facility(_Model):
     iam: Iam
     access: LoginRule = LoginRule()
     classes: tuple[ClassRoom, ...] = ()
-    profiles: Annotated[tuple[Profile, ...], BeforeValidator(values.check_filled)]
-    storage: Annotated[tuple[StorageArea, ...], BeforeValidator(values.check_filled)]
+    profiles: Filled[Profile]
+    storage: Filled[StorageArea]
     dask: dict[Slug, DaskRule] = Field(default_factory=dict)
 
     def areas_of(self, profile: Profile) -> tuple[StorageArea, ...]:

@@ -1,130 +1,152 @@
 """Stand-ins for the invalid parts of a file, so that rules are checked on the rest.
 
 A file with a bad memory size and a missing area has two problems, and its
-administrator wants both at once; rules between keys need a whole ``Facility``. What is
-said about a stand-in, or about a name that may be a stand-in's, is *uncertain* and is
-not reported.
+administrator wants both at once; rules between keys need a whole ``Facility``. So what
+cannot be read is left out, and where something is needed a stand-in takes its place.
+What rests on a part that was left out is *uncertain* and is not reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import get_args
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
 
 from pydantic import ValidationError
 
-from .facility import Facility, StorageArea
+from .facility import Facility
+from .facility_rules import ANY, Finding
 from .names import is_label
 
 Loc = tuple[str | int, ...]
-_KINDS = get_args(StorageArea.model_fields["kind"].annotation)
-_NAMED_IN: dict[str | int, str] = {"dask": "dask", "class": "classes"}
-_SINGLES: dict[str, object] = {
-    "version": 1,
-    "name": "unread",
-    "contact": "unread",
-    "iam": {"issuer": "https://unread.example.org/"},
-}
+Data = dict[object, object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A kind of mapping: stand-ins for the keys it needs, and what it holds of others.
+
+    ``name`` is the key that others refer to: its stand-in is unlike any real name.
+    """
+
+    needs: Mapping[str, object] = field(default_factory=dict)
+    name: str | None = None
+    holds: Mapping[str, _Shape] = field(default_factory=dict)
+
+
+_ONE_MINUTE = "1m"
+_SHAPE = _Shape(
+    needs={
+        "version": 1,
+        "name": "unread",
+        "contact": "unread",
+        "iam": {"issuer": "https://unread.example.org/"},
+        "profiles": [{"slug": "unread", "image": "unread"}],
+        "storage": [{"name": "unread", "kind": "private"}],
+    },
+    holds={
+        "classes": _Shape(
+            needs={"students": "unread/students", "teachers": "unread/teachers"},
+            name="name",
+        ),
+        "profiles": _Shape(
+            name="slug",
+            holds={
+                "sizes": _Shape(needs={"cores": 1, "memory": "1G"}, name="slug"),
+                "gpus": _Shape(name="slug"),
+            },
+        ),
+        "storage": _Shape(needs={"kind": "shared"}, name="name"),
+        "dask": _Shape(
+            needs={
+                "user_cores": 4096,
+                "user_memory": "999999T",
+                "idle_timeout": _ONE_MINUTE,
+            }
+        ),
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """A facility with stand-ins: where, and in which lists a name or kind is unknown."""
+    """What could be read of a facility, and the key paths that could not."""
 
     facility: Facility
-    replaced: frozenset[Loc]
-    unread: frozenset[str]
+    left_out: frozenset[Loc]
 
-    def is_uncertain(self, path: Loc) -> bool:
-        """Tell whether a problem there may come from a stand-in."""
-        if path[:1] in self.replaced or path[:2] in self.replaced:
-            return True
-        if path == ("storage",) or (path[0] == "profiles" and "storage" in path):
-            return "storage" in self.unread
-        return _NAMED_IN.get(path[-1]) in self.unread
+    def is_certain(self, finding: Finding) -> bool:
+        """Tell whether everything a finding rests on could be read."""
+        paths = (finding.path, *finding.rests_on)
+        return not any(
+            path[:length] in self.left_out
+            for path in paths
+            for length in range(1, len(path) + 1)
+        )
 
 
 def replace_invalid(data: object, places: Iterable[Loc]) -> Rest | None:
     """Return the file's data as a facility, or None if too little of it is left."""
-    if not isinstance(data, dict):
-        return None
-    replaced = frozenset(place[:2] for place in places)
-    whole: dict[str, object] = dict(_SINGLES)
-    unread = set()
-    for key, stand_in in _STAND_INS.items():
-        if (key,) in replaced:
-            unread.add(key)
-        elif key in data:
-            items = _items(data[key])
-            bad = {number for number in items if (key, number) in replaced}
-            unread.update(key for n in bad if not _is_named(key, n, items[n]))
-            whole[key] = _with_stand_ins(data[key], bad, stand_in)
+    repair = _Repair(frozenset(places))
+    whole = repair.mapping(data, _SHAPE, ())
     try:
         facility = Facility.model_validate(whole)
     except ValidationError:
         return None
-    return Rest(facility, replaced, frozenset(unread))
+    left_out = frozenset(path for place in repair.left_out for path in _each(place))
+    return Rest(facility, left_out)
 
 
-def _items(part: object) -> dict[object, object]:
-    """Return the items of a list or map by their number or name."""
-    if isinstance(part, dict):
-        return part
-    return dict(enumerate(part)) if isinstance(part, list) else {}
+def _each(place: Loc) -> Iterator[Loc]:
+    """Return a path in every form in which a finding may name it."""
+    choices = [
+        (part, ANY) if number in (1, 3) else (part,)
+        for number, part in enumerate(place)
+    ]
+    yield from product(*choices)
 
 
-def _with_stand_ins(
-    part: object, bad: set[object], stand_in: Callable[[object, object], object]
-) -> object:
-    if isinstance(part, dict):
-        names = (name for name in part if name not in bad or is_label(str(name)))
-        return {n: stand_in(n, part[n]) if n in bad else part[n] for n in names}
-    if isinstance(part, list):
-        return [stand_in(n, v) if n in bad else v for n, v in enumerate(part)]
-    return part
+class _Repair:
+    """Copies a file's data without what is invalid; keeps what it left out."""
 
+    def __init__(self, places: frozenset[Loc]) -> None:
+        self._places = places
+        self._above = {p[:length] for p in places for length in range(1, len(p) + 1)}
+        self.left_out = set(places)
 
-def _is_named(key: str, number: object, item: object) -> bool:
-    """Tell whether what others refer to in an invalid item can be read all the same."""
-    if key == "dask":
-        return is_label(str(number))
-    if key == "storage" and not _kind_of(item):
-        return False
-    return _name_of(item, "slug" if key == "profiles" else "name") is not None
+    def mapping(self, data: object, shape: _Shape, path: Loc) -> Data:
+        """Return a mapping with what it needs and nothing that is invalid."""
+        rest: Data = {}
+        for key, value in data.items() if isinstance(data, dict) else ():
+            place = (*path, key)
+            if place in self._places:
+                continue
+            if key in shape.holds:
+                rest[key] = self._items(value, shape.holds[key], place)
+            elif place in self._above:
+                self.left_out.add(place)
+            else:
+                rest[key] = value
+        if shape.name is not None and shape.name not in rest:
+            rest[shape.name] = f"unread--{path[-1]}"
+        for needed, stand_in in shape.needs.items():
+            rest.setdefault(needed, stand_in)
+        return rest
 
+    def _items(self, data: object, shape: _Shape, path: Loc) -> object:
+        """Return a list or map of mappings, each repaired where it is not valid."""
+        if isinstance(data, dict):
+            names = [name for name in data if not self._is_misnamed((*path, name))]
+            return {n: self._item(data[n], shape, (*path, n)) for n in names}
+        if isinstance(data, list):
+            return [self._item(v, shape, (*path, n)) for n, v in enumerate(data)]
+        return data
 
-def _kind_of(item: object) -> str | None:
-    kind = item.get("kind") if isinstance(item, dict) else None
-    return kind if kind in _KINDS else None
+    def _item(self, data: object, shape: _Shape, path: Loc) -> object:
+        return self.mapping(data, shape, path) if path in self._above else data
 
-
-def _name_of(item: object, key: str) -> str | None:
-    name = item.get(key) if isinstance(item, dict) else None
-    return name if isinstance(name, str) and is_label(name) else None
-
-
-def _class(number: object, item: object) -> object:
-    name = _name_of(item, "name") or f"unread--{number}"
-    return {"name": name, "students": "unread/students", "teachers": "unread/teachers"}
-
-
-def _profile(number: object, item: object) -> object:
-    return {"slug": _name_of(item, "slug") or f"unread--{number}", "image": "unread"}
-
-
-def _area(number: object, item: object) -> object:
-    name = _name_of(item, "name") or f"unread--{number}"
-    return {"name": name, "kind": _kind_of(item) or "shared"}
-
-
-def _dask_rule(_name: object, _item: object) -> object:
-    return {"user_cores": 1, "user_memory": "1G", "idle_timeout": "1m"}
-
-
-_STAND_INS: dict[str, Callable[[object, object], object]] = {
-    "classes": _class,
-    "profiles": _profile,
-    "storage": _area,
-    "dask": _dask_rule,
-}
+    def _is_misnamed(self, path: Loc) -> bool:
+        """Tell whether a mapping's name is invalid; if it is valid, others may use it."""
+        if path in self._places and is_label(str(path[-1])):
+            self.left_out.discard(path)
+        return path in self.left_out

@@ -33,7 +33,7 @@ def parse_plan(text: bytes | str) -> ServerPlan:
 class Message(BaseModel):
     """Be frozen and refuse unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class AccountRequest(Message):

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import re
 
+from .fault import FaultError
+
 _MEMORY = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,3}))?([KMGT])")
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _MEMORY_FACTOR = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _DURATION_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+# for editors; what they are is decided above, and a test holds the two equal
+MEMORY_PATTERN = r"^[0-9]{1,6}(\.[0-9]{1,3})?[KMGT]$"
+DURATION_PATTERN = r"^[0-9]{1,6}[smhd]$"
 
 
 def parse_memory_bytes(value: object) -> int:
@@ -19,13 +24,13 @@ def parse_memory_bytes(value: object) -> int:
 
     Raises
     ------
-    ValueError
+    FaultError
         If the value is not a number followed by one of the units.
     """
     match = _MEMORY.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        msg = "write a number and a unit K, M, G or T, such as 2G"
-        raise ValueError(msg)
+        wrong, allowed = "is not a size", "write a number and K, M, G or T, such as 2G"
+        raise FaultError(wrong, allowed)
     whole, fraction, unit = match.groups()
     thousandths = int(whole) * 1000 + int((fraction or "").ljust(3, "0"))
     return thousandths * _MEMORY_FACTOR[unit] // 1000
@@ -36,13 +41,13 @@ def parse_duration_seconds(value: object) -> int:
 
     Raises
     ------
-    ValueError
+    FaultError
         If the value is not a whole number followed by one of the units.
     """
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        msg = "write a whole number and a unit s, m, h or d, such as 30m"
-        raise ValueError(msg)
+        allowed = "write a whole number and s, m, h or d, such as 30m"
+        raise FaultError("is not a duration", allowed)
     return int(match.group(1)) * _DURATION_SECONDS[match.group(2)]
 
 

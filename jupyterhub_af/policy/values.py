@@ -1,7 +1,9 @@
 """Checks of single values in the facility file.
 
-Each takes what YAML gave and returns it, or raises ``ValueError`` with what is
-allowed; the model adds the key, the reader adds the line and the value.
+Each takes what YAML gave and returns it, or raises a ``FaultError``: what is wrong with
+it, and what is allowed. The model adds the key, the reader adds the line and the value.
+
+The schemas beside them say the same to an editor, as far as a schema can.
 """
 
 from __future__ import annotations
@@ -9,20 +11,27 @@ from __future__ import annotations
 import ipaddress
 import re
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
-from .groups import is_group
+from .fault import FaultError
+from .groups import MAX_GROUP_LENGTH, is_group
 from .names import RESERVED_FOLDERS, is_folder_name, is_label
-from .units import parse_duration_seconds, parse_memory_bytes
+from .units import (
+    DURATION_PATTERN,
+    MEMORY_PATTERN,
+    parse_duration_seconds,
+    parse_memory_bytes,
+)
 
 DEFAULT_MEMORY = "2G"
 MAX_IMAGE_LENGTH = 255
 MAX_PATTERN_LENGTH = 500
 MAX_ISSUER_LENGTH = 255
 MAX_RESOURCE_LENGTH = 253 + len("/") + 63
+MAX_CORES = 4096
 _HOST = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
 _IMAGE = re.compile(
     rf"(?:{_HOST}(?::[0-9]{{1,5}})?/)?"
@@ -35,6 +44,63 @@ _ISSUER = re.compile(
 _RESOURCE = re.compile(
     r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?"
 )
+_ISSUER_ALLOWED = "write an https address such as https://iam.example.org/ (http on the loopback only)"
+_BACKUPS = "(?![Bb][Aa][Cc][Kk][Uu][Pp][Ss]$)"
+_SEGMENT = "[a-zA-Z0-9][a-zA-Z0-9_.-]*"
+_LOOPBACK = r"(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]{1,5})?(?:/|$)"
+
+Schema = dict[str, Any]
+SLUG_SCHEMA: Schema = {
+    "type": "string",
+    "pattern": "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$",
+    "description": "Up to 63 lower-case letters, digits and '-', not at the ends.",
+}
+FOLDER_SCHEMA: Schema = {
+    "type": "string",
+    "pattern": rf"^(?!.*\.\.){_BACKUPS}"
+    "[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$",
+}
+GROUP_SCHEMA: Schema = {
+    "type": "string",
+    "maxLength": MAX_GROUP_LENGTH,
+    "pattern": f"^{_SEGMENT}(?:/{_SEGMENT})*$",
+    "description": "The full path of a group, without a leading slash.",
+}
+MEMORY_SCHEMA: Schema = {
+    "type": "string",
+    "pattern": MEMORY_PATTERN,
+    "description": "A number with K, M, G or T, powers of 1024; at least 1M.",
+}
+DURATION_SCHEMA: Schema = {
+    "type": "string",
+    "pattern": DURATION_PATTERN,
+    "description": "A whole number with s, m, h or d.",
+}
+CORES_SCHEMA: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_CORES}
+RESOURCE_SCHEMA: Schema = {
+    "type": "string",
+    "maxLength": MAX_RESOURCE_LENGTH,
+    "pattern": f"^{_RESOURCE.pattern}$",
+    "description": "A Kubernetes resource name, such as nvidia.com/gpu.",
+}
+IMAGE_SCHEMA: Schema = {
+    "type": "string",
+    "maxLength": MAX_IMAGE_LENGTH,
+    "pattern": f"^(?:{_IMAGE.pattern})$",
+    "description": "An image reference, with or without tag and digest.",
+}
+IMAGE_PATTERN_SCHEMA: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_PATTERN_LENGTH,
+    "examples": [r"registry\.example\.org/users/[a-z0-9._/-]+:[A-Za-z0-9._-]+"],
+}
+ISSUER_SCHEMA: Schema = {
+    "type": "string",
+    "maxLength": MAX_ISSUER_LENGTH,
+    "pattern": f"^(?:https:|http:(?=//{_LOOPBACK}))"
+    f"{_ISSUER.pattern.removeprefix('(https?):')}$",
+}
 
 
 def is_image(text: str) -> bool:
@@ -64,42 +130,51 @@ def _compile(pattern: str) -> TypeAdapter[str]:
 def check_slug(value: object) -> object:
     """Accept a DNS label."""
     if isinstance(value, str) and not is_label(value):
-        msg = "use up to 63 lower-case letters, digits and '-', not at the ends"
-        raise ValueError(msg)
+        allowed = "use up to 63 lower-case letters, digits and '-', not at the ends"
+        raise FaultError("is not a slug", allowed)
     return value
 
 
 def check_folder(value: object) -> object:
     """Accept a folder name that is not reserved."""
-    if isinstance(value, str) and (
-        not is_folder_name(value) or value.lower() in RESERVED_FOLDERS
-    ):
-        msg = "use letters, digits, '.', '_' and '-' (a letter or digit at the ends), not 'backups'"
-        raise ValueError(msg)
+    if not isinstance(value, str):
+        return value
+    if value.lower() in RESERVED_FOLDERS:
+        raise FaultError(
+            "is a reserved folder name", "use another: backups are kept there"
+        )
+    if not is_folder_name(value):
+        allowed = (
+            "use up to 63 letters, digits, '.', '_' and '-', a letter or digit at the "
+            "ends and no '..'"
+        )
+        raise FaultError("is not a folder name", allowed)
     return value
 
 
 def check_group(value: object) -> object:
     """Accept a group's full path without a leading slash."""
     if isinstance(value, str) and not is_group(value):
-        msg = "write the full path of a group without a leading slash, such as hackathon/students"
-        raise ValueError(msg)
+        allowed = (
+            "write its full path without a leading slash, such as hackathon/students"
+        )
+        raise FaultError("is not a group", allowed)
     return value
 
 
 def check_version(value: object) -> object:
     """Refuse what Python counts as equal to 1 and a reader does not."""
-    if type(value) is not int:
-        msg = "write 1, the only version there is"
-        raise ValueError(msg)
+    if type(value) is not int or value != 1:
+        raise FaultError("is not a version", "write 1, the only one there is")
     return value
 
 
 def check_not_text(value: object) -> object:
     """Refuse one string where a list belongs: it would become a list of letters."""
     if isinstance(value, str):
-        msg = "write a list, such as [hackathon]"
-        raise ValueError(msg)
+        raise FaultError(
+            "is not a list", "write a list in brackets, such as [one, two]"
+        )
     return value
 
 
@@ -107,8 +182,8 @@ def check_filled(value: object) -> object:
     """Refuse an empty list: it reads like "nobody" and works like a mistake."""
     check_not_text(value)
     if isinstance(value, list | tuple) and not value:
-        msg = "must not be empty; leave the key out instead"
-        raise ValueError(msg)
+        allowed = "write at least one item, or leave the key out if it may be absent"
+        raise FaultError("is an empty list", allowed)
     return value
 
 
@@ -116,8 +191,7 @@ def check_memory(value: object) -> int:
     """Accept a memory size of at least 1M."""
     size_bytes = parse_memory_bytes(value)
     if size_bytes < 1024**2:
-        msg = "must be at least 1M"
-        raise ValueError(msg)
+        raise FaultError("is too small", "write at least 1M")
     return size_bytes
 
 
@@ -127,11 +201,12 @@ def check_duration(value: object) -> int:
 
 
 def check_cores(value: object) -> object:
-    """Refuse true and false, which Python counts as numbers."""
-    if isinstance(value, bool):
-        msg = "write a number of cores, such as 1 or 0.5"
-        raise ValueError(msg)
-    return value
+    """Accept a number of cores; Python counts true, false and NaN as numbers too."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and 0 < cast(float, value) <= MAX_CORES:
+        return value
+    allowed = f"write a number above 0 and up to {MAX_CORES}, such as 1 or 0.5"
+    raise FaultError("is not a number of cores", allowed)
 
 
 def check_resource(value: object) -> object:
@@ -139,16 +214,19 @@ def check_resource(value: object) -> object:
     if isinstance(value, str) and not (
         len(value) <= MAX_RESOURCE_LENGTH and _RESOURCE.fullmatch(value)
     ):
-        msg = "write a Kubernetes resource name, such as nvidia.com/gpu"
-        raise ValueError(msg)
+        allowed = "write a name with its domain, such as nvidia.com/gpu"
+        raise FaultError("is not a Kubernetes resource", allowed)
     return value
 
 
 def check_image(value: object) -> object:
     """Accept an image reference."""
     if isinstance(value, str) and not is_image(value):
-        msg = "write an image reference, such as registry.example.org/af/dodas:5"
-        raise ValueError(msg)
+        allowed = (
+            f"write one of up to {MAX_IMAGE_LENGTH} characters, such as "
+            "registry.example.org/af/dodas:5"
+        )
+        raise FaultError("is not an image reference", allowed)
     return value
 
 
@@ -156,17 +234,28 @@ def check_image_pattern(value: object) -> object:
     """Accept a pattern that the linear-time engine takes."""
     if not isinstance(value, str):
         return value
-    if not value or len(value) > MAX_PATTERN_LENGTH:
-        msg = f"write a pattern of 1 to {MAX_PATTERN_LENGTH} characters"
-        raise ValueError(msg)
+    if not 1 <= len(value) <= MAX_PATTERN_LENGTH:
+        allowed = f"write 1 to {MAX_PATTERN_LENGTH} characters"
+        raise FaultError(f"is a pattern of {len(value)} characters", allowed)
+    if not _is_pattern(value):
+        allowed = (
+            "write a regular expression without look-around, back-references and "
+            "large repetitions"
+        )
+        raise FaultError("is not a valid pattern", allowed)
+    return value
+
+
+@lru_cache(maxsize=64)
+def _is_pattern(pattern: str) -> bool:
+    """Tell whether the engine takes a pattern; a "no" is kept too, it costs the most."""
     try:
         # alone first: "a)|(?:b" is whole only between somebody else's brackets
-        _compile(value)
-        matches_pattern(value, "registry.example.org/x:1")
+        _compile(pattern)
+        matches_pattern(pattern, "registry.example.org/x:1")
     except SchemaError:
-        msg = "is not a valid pattern (no look-around, no back-references)"
-        raise ValueError(msg) from None
-    return value
+        return False
+    return True
 
 
 def check_issuer(value: object) -> object:
@@ -174,9 +263,10 @@ def check_issuer(value: object) -> object:
     if not isinstance(value, str):
         return value
     match = _ISSUER.fullmatch(value) if len(value) <= MAX_ISSUER_LENGTH else None
-    if match is None or not (match[1] == "https" or _is_loopback(match[2])):
-        msg = "write an https address (http only on the loopback), such as https://iam.example.org/"
-        raise ValueError(msg)
+    if match is None:
+        raise FaultError("is not an address", _ISSUER_ALLOWED)
+    if not (match[1] == "https" or _is_loopback(match[2])):
+        raise FaultError("is not https", _ISSUER_ALLOWED)
     return value
 
 

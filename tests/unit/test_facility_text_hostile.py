@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -33,6 +34,22 @@ LONG = "profiles: &p " + "x" * 500_000 + "\nstorage: [" + "*p," * 15_000 + "]"
         pytest.param("a: &a [*a]", id="an anchor that holds itself"),
         pytest.param("a: &a {b: *a}", id="a map that holds itself"),
         pytest.param("[" * 100_000, id="100 000 brackets"),
+        pytest.param("? " * 3_000, id="3 000 keys in keys"),
+        pytest.param("{" + "a: 1, " * 60_000 + "}", id="60 000 keys in one line"),
+        pytest.param("a: 1" + ":1" * 400_000, id="a number to the base of 60"),
+        pytest.param("a: 1" + ":1" * 400_000 + ".5", id="a fraction to the base of 60"),
+        pytest.param("version: 0x" + "f" * 5_000, id="5 000 hexadecimal digits"),
+        pytest.param("#\n" * 500_000, id="500 000 comments"),
+        pytest.param("name: |\n" + " x\n" * 300_000, id="300 000 lines of text"),
+        pytest.param(
+            f"x: &p {'x' * 500_000}\nname: [{'*p,' * 15_000}]", id="a text in a list"
+        ),
+        pytest.param(
+            "profiles: [&p {slug: a, image_pattern: '(\\w{1000}){1000}'},"
+            + "*p," * 5_000
+            + "]",
+            id="one bad pattern 5 000 times",
+        ),
         pytest.param("{a: " * 5_000, id="5 000 maps"),
         pytest.param("- " * 5_000, id="5 000 lists in one line"),
         pytest.param(LONG, id="a long text 15 000 times"),
@@ -42,10 +59,20 @@ LONG = "profiles: &p " + "x" * 500_000 + "\nstorage: [" + "*p," * 15_000 + "]"
     ],
 )
 def test_a_hostile_file_is_refused_quickly(text):
-    began = time.monotonic()
-    with pytest.raises(ConfigError):
+    assert any(seconds_of_refusal(text) < 1 for _ in range(3))
+
+
+def seconds_of_refusal(text: str) -> float:
+    """Return the processor's time: others use the machine too."""
+    began = time.process_time()
+    with pytest.raises(ConfigError) as refusal:
         parse_facility(text)
-    assert time.monotonic() - began < 5
+    assert all(len(str(problem)) < 2000 for problem in refusal.value.problems)
+    return time.process_time() - began
+
+
+SHAPE = re.compile(r"f:[0-9]+: (.+: )?[a-z].+ \(.+\), .+")
+LIBRARY_WORDS = re.compile(r"Input should|should (be|have)|is not allowed \(")
 
 
 def read_or_refuse(text: str) -> None:
@@ -53,7 +80,12 @@ def read_or_refuse(text: str) -> None:
     problems = refusal_of(text)
     lines = len(text.splitlines()) + 1
     assert problems is None or problems
-    assert all(0 <= problem.line <= lines for problem in problems or ())
+    for problem in problems or ():
+        assert 1 <= problem.line <= lines
+        line = problem.to_text("f")
+        assert line.isprintable()
+        assert SHAPE.fullmatch(line), line
+        assert not LIBRARY_WORDS.search(line), line
 
 
 def refusal_of(text: str) -> tuple[Problem, ...] | None:

@@ -10,32 +10,32 @@ from worlds import edited, problems_of
         pytest.param(
             "version: 1\n",
             "version: 2\n",
-            ["1: version: Input should be 1 (got 2)"],
+            ["1: version: is not a version (2), write 1, the only one there is"],
             id="another version",
         ),
         pytest.param(
             "version: 1\n",
             "version: true\n",
-            ["1: version: write 1, the only version there is (got True)"],
+            ["1: version: is not a version (true), write 1, the only one there is"],
             id="true for the version",
         ),
         pytest.param(
             "name: INFN analysis facility",
             'name: ""',
-            ["2: name: String should have at least 1 character (got '')"],
+            ["2: name: is too short (''), write text of 1 to 500 characters"],
             id="an empty name",
         ),
         pytest.param(
             "name: INFN analysis facility",
             "name: 5",
-            ["2: name: Input should be a valid string (got 5)"],
+            ["2: name: is not text (5), write it in quotes"],
             id="a name that is a number",
         ),
         pytest.param(
             "admin_groups: [facility/admins]",
             "admin_groups: [/facility/admins]",
             [
-                "12: access.admin_groups.0: write the full path of a group without a leading slash, such as hackathon/students (got '/facility/admins')"
+                "12: access.admin_groups.0: is not a group ('/facility/admins'), write its full path without a leading slash, such as hackathon/students"
             ],
             id="a group with a leading slash",
         ),
@@ -43,21 +43,21 @@ from worlds import edited, problems_of
             "admin_groups: [facility/admins]",
             'admin_groups: ["facility\\n"]',
             [
-                "12: access.admin_groups.0: write the full path of a group without a leading slash, such as hackathon/students (got 'facility\\n')"
+                "12: access.admin_groups.0: is not a group ('facility\\n'), write its full path without a leading slash, such as hackathon/students"
             ],
             id="a group with a line's end",
         ),
         pytest.param(
             "admin_groups: [facility/admins]",
             "admin_groups: [7]",
-            ["12: access.admin_groups.0: Input should be a valid string (got 7)"],
+            ["12: access.admin_groups.0: is not text (7), write it in quotes"],
             id="a group that is a number",
         ),
         pytest.param(
             "GW: hackathon/gw",
             "GW: hackathon/../gw",
             [
-                "45: storage.2.folders.GW: write the full path of a group without a leading slash, such as hackathon/students (got 'hackathon/../gw')"
+                "45: storage.2.folders.GW: is not a group ('hackathon/../gw'), write its full path without a leading slash, such as hackathon/students"
             ],
             id="a folder's group outside the grammar",
         ),
@@ -65,7 +65,7 @@ from worlds import edited, problems_of
             "slug: cygno",
             "slug: Cygno",
             [
-                "25: profiles.1.slug: use up to 63 lower-case letters, digits and '-', not at the ends (got 'Cygno')"
+                "25: profiles.1.slug: is not a slug ('Cygno'), use up to 63 lower-case letters, digits and '-', not at the ends"
             ],
             id="an unsafe slug",
         ),
@@ -73,7 +73,7 @@ from worlds import edited, problems_of
             "slug: cygno",
             "slug: ../cygno",
             [
-                "25: profiles.1.slug: use up to 63 lower-case letters, digits and '-', not at the ends (got '../cygno')"
+                "25: profiles.1.slug: is not a slug ('../cygno'), use up to 63 lower-case letters, digits and '-', not at the ends"
             ],
             id="a slug with a path",
         ),
@@ -81,7 +81,7 @@ from worlds import edited, problems_of
             "slug: cygno",
             "slug: " + "c" * 64,
             [
-                "25: profiles.1.slug: use up to 63 lower-case letters, digits and '-', not at the ends (got 'cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc')"
+                "25: profiles.1.slug: is not a slug ('cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc'), use up to 63 lower-case letters, digits and '-', not at the ends"
             ],
             id="a slug of 64 characters",
         ),
@@ -89,7 +89,7 @@ from worlds import edited, problems_of
             "name: collabspace",
             "name: collab_space",
             [
-                "45: storage.2.name: use up to 63 lower-case letters, digits and '-', not at the ends (got 'collab_space')"
+                "45: storage.2.name: is not a slug ('collab_space'), use up to 63 lower-case letters, digits and '-', not at the ends"
             ],
             id="an unsafe area name",
         ),
@@ -97,7 +97,7 @@ from worlds import edited, problems_of
             "GW: hackathon",
             "../GW: hackathon",
             [
-                "45: storage.2.folders.../GW: use letters, digits, '.', '_' and '-' (a letter or digit at the ends), not 'backups' (got '../GW')"
+                "45: storage.2.folders.../GW: is not a folder name ('../GW'), use up to 63 letters, digits, '.', '_' and '-', a letter or digit at the ends and no '..'"
             ],
             id="an unsafe folder name",
         ),
@@ -105,7 +105,7 @@ from worlds import edited, problems_of
             "GW: hackathon",
             "backups: hackathon",
             [
-                "45: storage.2.folders.backups: use letters, digits, '.', '_' and '-' (a letter or digit at the ends), not 'backups' (got 'backups')"
+                "45: storage.2.folders.backups: is a reserved folder name ('backups'), use another: backups are kept there"
             ],
             id="the folder backups",
         ),
@@ -113,7 +113,7 @@ from worlds import edited, problems_of
             "GW: hackathon",
             "Backups: hackathon",
             [
-                "45: storage.2.folders.Backups: use letters, digits, '.', '_' and '-' (a letter or digit at the ends), not 'backups' (got 'Backups')"
+                "45: storage.2.folders.Backups: is a reserved folder name ('Backups'), use another: backups are kept there"
             ],
             id="the folder Backups",
         ),
@@ -121,7 +121,7 @@ from worlds import edited, problems_of
             "cores: 1, memory: 2G",
             "cores: 1, memory: 2",
             [
-                "21: profiles.0.sizes.0.memory: write a number and a unit K, M, G or T, such as 2G (got 2)"
+                "21: profiles.0.sizes.0.memory: is not a size (2), write a number and K, M, G or T, such as 2G"
             ],
             id="a size without a unit",
         ),
@@ -129,21 +129,21 @@ from worlds import edited, problems_of
             "cores: 1, memory: 2G",
             "cores: 1, memory: 2GB",
             [
-                "21: profiles.0.sizes.0.memory: write a number and a unit K, M, G or T, such as 2G (got '2GB')"
+                "21: profiles.0.sizes.0.memory: is not a size ('2GB'), write a number and K, M, G or T, such as 2G"
             ],
             id="a size in another unit",
         ),
         pytest.param(
             "cores: 1, memory: 2G",
             "cores: 1, memory: 1K",
-            ["21: profiles.0.sizes.0.memory: must be at least 1M (got '1K')"],
+            ["21: profiles.0.sizes.0.memory: is too small ('1K'), write at least 1M"],
             id="a size that is too small",
         ),
         pytest.param(
             "cores: 1, memory: 2G",
             "cores: 1, memory: -2G",
             [
-                "21: profiles.0.sizes.0.memory: write a number and a unit K, M, G or T, such as 2G (got '-2G')"
+                "21: profiles.0.sizes.0.memory: is not a size ('-2G'), write a number and K, M, G or T, such as 2G"
             ],
             id="a negative size",
         ),
@@ -151,81 +151,95 @@ from worlds import edited, problems_of
             "cores: 1, memory: 2G",
             "cores: true, memory: 2G",
             [
-                "21: profiles.0.sizes.0.cores: write a number of cores, such as 1 or 0.5 (got True)"
+                "21: profiles.0.sizes.0.cores: is not a number of cores (true), write a number above 0 and up to 4096, such as 1 or 0.5"
             ],
             id="cores that are true",
         ),
         pytest.param(
             "cores: 1, memory: 2G",
             "cores: .nan, memory: 2G",
-            ["21: profiles.0.sizes.0.cores: Input should be greater than 0 (got nan)"],
+            [
+                "21: profiles.0.sizes.0.cores: is not a number of cores (.nan), write a number above 0 and up to 4096, such as 1 or 0.5"
+            ],
             id="cores that are not a number",
         ),
         pytest.param(
             "cores: 1, memory: 2G",
             "cores: .inf, memory: 2G",
             [
-                "21: profiles.0.sizes.0.cores: Input should be less than or equal to 4096 (got inf)"
+                "21: profiles.0.sizes.0.cores: is not a number of cores (+.inf), write a number above 0 and up to 4096, such as 1 or 0.5"
             ],
             id="cores without an end",
         ),
         pytest.param(
             "cores: 1, memory: 2G",
             "cores: 0, memory: 2G",
-            ["21: profiles.0.sizes.0.cores: Input should be greater than 0 (got 0)"],
+            [
+                "21: profiles.0.sizes.0.cores: is not a number of cores (0), write a number above 0 and up to 4096, such as 1 or 0.5"
+            ],
             id="no cores",
         ),
         pytest.param(
             "cores: 1, memory: 2G",
             "cores: -1, memory: 2G",
-            ["21: profiles.0.sizes.0.cores: Input should be greater than 0 (got -1)"],
+            [
+                "21: profiles.0.sizes.0.cores: is not a number of cores (-1), write a number above 0 and up to 4096, such as 1 or 0.5"
+            ],
             id="negative cores",
         ),
         pytest.param(
             "cores: 1, memory: 2G",
             "cores: one, memory: 2G",
             [
-                "21: profiles.0.sizes.0.cores: Input should be a valid number (got 'one')"
+                "21: profiles.0.sizes.0.cores: is not a number of cores ('one'), write a number above 0 and up to 4096, such as 1 or 0.5"
             ],
             id="cores in words",
         ),
         pytest.param(
             "gpu, count: 1",
             "gpu, count: true",
-            ["36: profiles.2.gpus.2.count: Input should be a valid integer (got True)"],
+            [
+                "36: profiles.2.gpus.2.count: is not a whole number (true), write a whole number from 1 to 4096"
+            ],
             id="a count that is true",
         ),
         pytest.param(
             "gpu, count: 1",
             "gpu, count: 0.5",
-            ["36: profiles.2.gpus.2.count: Input should be a valid integer (got 0.5)"],
+            [
+                "36: profiles.2.gpus.2.count: is not a whole number (0.5), write a whole number from 1 to 4096"
+            ],
             id="half a count",
         ),
         pytest.param(
             "gpu, count: 1",
             "gpu, count: .nan",
-            ["36: profiles.2.gpus.2.count: Input should be a valid integer (got nan)"],
+            [
+                "36: profiles.2.gpus.2.count: is not a whole number (.nan), write a whole number from 1 to 4096"
+            ],
             id="a count that is not a number",
         ),
         pytest.param(
             "gpu, count: 1",
             "gpu, count: -1",
             [
-                "36: profiles.2.gpus.2.count: Input should be greater than or equal to 1 (got -1)"
+                "36: profiles.2.gpus.2.count: is too small (-1), write a whole number from 1 to 4096"
             ],
             id="a negative count",
         ),
         pytest.param(
             "gpu, count: 1",
             "gpu, count: '1'",
-            ["36: profiles.2.gpus.2.count: Input should be a valid integer (got '1')"],
+            [
+                "36: profiles.2.gpus.2.count: is not a whole number ('1'), write a whole number from 1 to 4096"
+            ],
             id="a count in words",
         ),
         pytest.param(
             "resource: nvidia.com/gpu",
             "resource: gpu",
             [
-                "36: profiles.2.gpus.2.resource: write a Kubernetes resource name, such as nvidia.com/gpu (got 'gpu')"
+                "36: profiles.2.gpus.2.resource: is not a Kubernetes resource ('gpu'), write a name with its domain, such as nvidia.com/gpu"
             ],
             id="a resource without a domain",
         ),
@@ -233,7 +247,7 @@ from worlds import edited, problems_of
             "idle: 1h",
             "idle: 60",
             [
-                "24: profiles.0.lifetime.idle: write a whole number and a unit s, m, h or d, such as 30m (got 60)"
+                "24: profiles.0.lifetime.idle: is not a duration (60), write a whole number and s, m, h or d, such as 30m"
             ],
             id="a duration without a unit",
         ),
@@ -241,7 +255,7 @@ from worlds import edited, problems_of
             "idle: 1h",
             "idle: 1w",
             [
-                "24: profiles.0.lifetime.idle: write a whole number and a unit s, m, h or d, such as 30m (got '1w')"
+                "24: profiles.0.lifetime.idle: is not a duration ('1w'), write a whole number and s, m, h or d, such as 30m"
             ],
             id="a duration in another unit",
         ),
@@ -249,7 +263,7 @@ from worlds import edited, problems_of
             "recheck_seconds: 300",
             "recheck_seconds: 1",
             [
-                "7: iam.recheck_seconds: Input should be greater than or equal to 5 (got 1)"
+                "7: iam.recheck_seconds: is too small (1), write a whole number from 5 to 86400"
             ],
             id="a recheck every second",
         ),
@@ -257,7 +271,7 @@ from worlds import edited, problems_of
             "groups_claim: auto",
             "groups_claim: admins",
             [
-                "6: iam.groups_claim: Input should be 'auto', 'groups', 'wlcg.groups', 'roles' or 'entitlements' (got 'admins')"
+                "6: iam.groups_claim: is not known ('admins'), write auto, groups, wlcg.groups, roles or entitlements"
             ],
             id="an unknown claim",
         ),
@@ -265,21 +279,23 @@ from worlds import edited, problems_of
             "kind: collab",
             "kind: collaboration",
             [
-                "45: storage.2.kind: Input should be 'private', 'shared', 'collab' or 'cvmfs' (got 'collaboration')"
+                "45: storage.2.kind: is not known ('collaboration'), write private, shared, collab or cvmfs"
             ],
             id="an unknown kind",
         ),
         pytest.param(
             "hidden: true",
             'hidden: "no"',
-            ["27: profiles.1.hidden: Input should be a valid boolean (got 'no')"],
+            [
+                "27: profiles.1.hidden: is not true or false ('no'), write true or false, without quotes"
+            ],
             id="a truth in words",
         ),
         pytest.param(
             "af/cygno:2",
             "af/../cygno:2",
             [
-                "28: profiles.1.image: write an image reference, such as registry.example.org/af/dodas:5 (got 'registry.example.org/af/../cygno:2')"
+                "28: profiles.1.image: is not an image reference ('registry.example.org/af/../cygno:2'), write one of up to 255 characters, such as registry.example.org/af/dodas:5"
             ],
             id="an image that is none",
         ),
@@ -287,7 +303,7 @@ from worlds import edited, problems_of
             "'registry\\.example\\.org/users/[a-z0-9._/-]+:[A-Za-z0-9._-]+'",
             "'a(?=b)'",
             [
-                "41: profiles.3.image_pattern: is not a valid pattern (no look-around, no back-references) (got 'a(?=b)')"
+                "41: profiles.3.image_pattern: is not a valid pattern ('a(?=b)'), write a regular expression without look-around, back-references and large repetitions"
             ],
             id="a pattern with look-around",
         ),
@@ -295,7 +311,7 @@ from worlds import edited, problems_of
             "'registry\\.example\\.org/users/[a-z0-9._/-]+:[A-Za-z0-9._-]+'",
             "'((a{1000}){1000}){1000}'",
             [
-                "41: profiles.3.image_pattern: is not a valid pattern (no look-around, no back-references) (got '((a{1000}){1000}){1000}')"
+                "41: profiles.3.image_pattern: is not a valid pattern ('((a{1000}){1000}){1000}'), write a regular expression without look-around, back-references and large repetitions"
             ],
             id="a pattern that is a size bomb",
         ),
@@ -303,7 +319,7 @@ from worlds import edited, problems_of
             "'registry\\.example\\.org/users/[a-z0-9._/-]+:[A-Za-z0-9._-]+'",
             "'(a'",
             [
-                "41: profiles.3.image_pattern: is not a valid pattern (no look-around, no back-references) (got '(a')"
+                "41: profiles.3.image_pattern: is not a valid pattern ('(a'), write a regular expression without look-around, back-references and large repetitions"
             ],
             id="a pattern with open brackets",
         ),
@@ -311,7 +327,7 @@ from worlds import edited, problems_of
             "issuer: https:",
             "issuer: http:",
             [
-                "5: iam.issuer: write an https address (http only on the loopback), such as https://iam.example.org/ (got 'http://iam-demo.cloud.cnaf.infn.it/')"
+                "5: iam.issuer: is not https ('http://iam-demo.cloud.cnaf.infn.it/'), write an https address such as https://iam.example.org/ (http on the loopback only)"
             ],
             id="an issuer that is not https",
         ),
@@ -319,7 +335,7 @@ from worlds import edited, problems_of
             "worker_cores: [1, 4]",
             "worker_cores: [1, 2, 4]",
             [
-                "48: dask.standard.worker_cores: Tuple should have at most 2 items after validation, not 3 (got [1, 2, 4])"
+                "48: dask.standard.worker_cores: has too many items ([1, 2, 4]), write a list of 2: the least and the most"
             ],
             id="three ends of a range",
         ),

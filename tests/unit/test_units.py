@@ -51,7 +51,7 @@ def test_memory_is_bytes_in_powers_of_1024(text, size_bytes):
 
 @pytest.mark.parametrize("value", BAD_NUMBERS, ids=ascii)
 def test_what_is_no_memory_size_is_refused(value):
-    message = "write a number and a unit K, M, G or T, such as 2G"
+    message = "is not a size, write a number and K, M, G or T, such as 2G"
     with pytest.raises(ValueError, match=f"^{message}$"):
         parse_memory_bytes(value)
 
@@ -72,7 +72,7 @@ def test_a_duration_is_seconds(text, seconds):
 
 @pytest.mark.parametrize("value", BAD_DURATIONS, ids=ascii)
 def test_what_is_no_duration_is_refused(value):
-    message = "write a whole number and a unit s, m, h or d, such as 30m"
+    message = "is not a duration, write a whole number and s, m, h or d, such as 30m"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         parse_duration_seconds(value)
 
