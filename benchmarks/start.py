@@ -1,31 +1,36 @@
-"""From POST to a server that answers: ours against JupyterHub's own local spawner.
-
-Both start the same environment's single-user server on the same machine, in one run, in
-rounds of A-B-B-A. Ours resolves, selects, registers, records a plan, ensures
-directories and makes a sandbox; the stock spawner starts a process. The figure is the
-median of the rounds' ratios.
-"""
+"""From POST to a server that answers: ours against JupyterHub's own local spawner."""
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-from facility_world import free_port, running_facility, wait_until  # noqa: E402
+from .harness import ROOT, Report, Sample, compare, middle_seconds, rounds_wanted
 
-ROUNDS = int(os.environ.get("AF_ROUNDS", "5"))
+sys.path.insert(0, str(ROOT / "tests"))
+from facility_world import (
+    Person,
+    free_port,
+    running_facility,
+    wait_until,
+)
+
+TEXT = """
+Wall time from the POST until the server answers. Both start the same environment's
+single-user server on the same machine. Ours resolves, selects, registers, records a
+plan, ensures directories and makes a sandbox; stock, JupyterHub's simple local spawner,
+starts a process.
+"""
 STOCK = """
 c.JupyterHub.bind_url = "http://127.0.0.1:{port}/"
 c.JupyterHub.hub_port = {hub_port}
@@ -77,7 +82,7 @@ class Stock:
         except httpx.HTTPError:
             return False
 
-    def server(self) -> dict:
+    def server(self) -> Any:
         return self.http.get(f"{self.url}users/bench").json()["servers"].get("", {})
 
     def start(self) -> None:
@@ -94,71 +99,64 @@ class Stock:
         self.http.close()
 
 
-def timed(start: Callable[[], None], stop: Callable[[], None]) -> float:
-    begin = time.monotonic()
-    start()
-    seconds = time.monotonic() - begin
-    stop()
-    return seconds
+@contextmanager
+def running_stock(folder: Path, environment: str) -> Iterator[Stock]:
+    folder.mkdir()
+    stock = Stock(folder, environment)
+    try:
+        yield stock
+    finally:
+        stock.end()
 
 
-def main() -> None:
-    """Run the rounds and print a section of the record."""
+@contextmanager
+def stopped_after(person: Person) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if person.server():
+            person.stop()
+
+
+def timed(start: Callable[[], None], stop: Callable[[], None]) -> Sample:
+    def sample() -> float:
+        begin = time.monotonic()
+        start()
+        seconds = time.monotonic() - begin
+        stop()
+        return seconds
+
+    return sample
+
+
+def main() -> int:
+    report = Report("start", "Start of a server (`benchmarks/start.py`)", TEXT)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         begin = time.monotonic()
         with running_facility(folder / "data") as facility:
             up_seconds = time.monotonic() - begin
             settings = json.loads((folder / "data/hub/settings.json").read_text())
+            environment = next(iter(settings["environments"].values()))
             person = facility.person("student1")
             person.log_in()
-            (folder / "stock").mkdir()
-            stock = Stock(
-                folder / "stock", next(iter(settings["environments"].values()))
-            )
-            try:
-                rounds = run_rounds(person, stock)
-            finally:
-                stock.end()
-                if person.server():
-                    person.stop()
-    report(up_seconds, rounds)
-
-
-def run_rounds(person, stock: Stock) -> list[dict[str, float]]:
-    def ours() -> float:
-        return timed(lambda: person.start(profile="dodas-v5"), person.stop)
-
-    def theirs() -> float:
-        return timed(stock.start, stock.stop)
-
-    ours()  # warms the file cache for both: it is one environment
-    theirs()
-    found = []
-    for _ in range(ROUNDS):
-        a1, b1, b2, a2 = ours(), theirs(), theirs(), ours()
-        found.append({"ours": (a1 + a2) / 2, "stock": (b1 + b2) / 2})
-    return found
-
-
-def report(up_seconds: float, rounds: list[dict[str, float]]) -> None:
-    ratios = [r["ours"] / r["stock"] for r in rounds]
-    print("## Start of a server (`benchmarks/start.py`)")
-    print()
-    print(f"`up` with everything built: {up_seconds:.1f} s to ready.")
-    print()
-    print("| | seconds, median |")
-    print("|---|---|")
-    for key in ("ours", "stock"):
-        print(f"| {key} | {statistics.median(r[key] for r in rounds):.2f} |")
-    print()
-    print(f"Ratio ours/stock, median of {len(rounds)} A-B-B-A rounds: ", end="")
-    print(
-        f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f})."
-    )
-    print()
-    print("Rounds: `" + json.dumps(rounds) + "`")
+            with (
+                running_stock(folder / "stock", environment) as stock,
+                stopped_after(person),
+            ):
+                ours = timed(lambda: person.start(profile="dodas-v5"), person.stop)
+                found = compare(
+                    ("ours", "stock"),
+                    ours,
+                    timed(stock.start, stock.stop),
+                    rounds=rounds_wanted(5),
+                )
+    report.add(found)
+    a, b = middle_seconds(found)
+    report.note("from POST to an answer", f"{a:.2f} s, stock {b:.2f} s")
+    report.note("`up` with everything built, to ready", f"{up_seconds:.1f} s")
+    return report.publish()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

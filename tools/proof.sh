@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 record="docs/proof/$(date -u +%F).md"
+status=0
 mkdir -p docs/proof artefacts
 AF_NODE_MODULES="$(.venv/bin/python -m jupyterhub_af.local.node | tail -n 1)"
 PATH="$AF_NODE_MODULES/.bin:$PATH"
@@ -21,7 +22,8 @@ export AF_NODE_MODULES PATH
   done
   echo '```'
   echo
-  .venv/bin/python benchmarks/start.py
+  .venv/bin/python -m benchmarks || status=1
 } >"$record.new"
 mv "$record.new" "$record"
 cat "$record"
+exit "$status"

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyterhub import orm
 from oauthenticator.oauth2 import OAuthenticator
 from pydantic import ValidationError
+from sqlalchemy import bindparam, select
 from traitlets import Float, TraitError, Unicode, default
 
 from jupyterhub_af.policy.access import Access, resolve_access
@@ -46,6 +48,14 @@ _DECIDED_BY_FACILITY = (
     "admin_users",
     "username_map",
 )
+
+
+_USER_ID = select(orm.User.id).where(orm.User.name == bindparam("name"))
+
+
+def _is_user(handler: BaseHandler, name: str) -> bool:
+    """Tell whether the hub has a user of that name, without loading all there is of them."""
+    return handler.db.execute(_USER_ID, {"name": name}).first() is not None
 
 
 class IAMAuthenticator(FacilityAware, OAuthenticator):
@@ -226,7 +236,7 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
                 issuer=person.issuer,
                 subject=person.subject,
                 preferred_username=person.preferred_username,
-                is_known_to_hub=handler.find_user(name) is not None,
+                is_known_to_hub=_is_user(handler, name),
             )
         except ValidationError:
             raise UnverifiedError("username") from None

@@ -66,7 +66,7 @@ def render_form(
 
     Neither is trusted: each marks what the person may choose today, or nothing.
     """
-    shown = [found for found in access.profiles if found.is_shown]
+    shown = access.shown_profiles
     return _environment.get_template("form.html").render(
         sections=_sections(shown),
         chosen=_chosen(shown, last, wanted),

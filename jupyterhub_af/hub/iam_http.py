@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from jupyterhub_af.policy.errors import AFError
+
+from .sessions import session_for
 
 MAX_BYTES = 1024 * 1024
 
@@ -43,7 +46,11 @@ async def ask_iam(
         If there is no whole answer in time, if it is too long, or a 5xx.
     """
     try:
-        status, body = await _exchange(url, timeout_seconds, form, bearer)
+        try:
+            status, body = await _exchange(url, timeout_seconds, form, bearer)
+        except aiohttp.ServerDisconnectedError:
+            # it closed a connection of before at the moment that we asked on it
+            status, body = await _exchange(url, timeout_seconds, form, bearer)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         msg = f"no answer ({type(error).__name__})"
         raise IAMAwayError(msg) from None
@@ -62,19 +69,16 @@ async def _exchange(
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     if bearer:
         headers["Authorization"] = f"Bearer {bearer}"
-    async with (
-        aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=timeout_seconds),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        ) as session,
-        session.request(
-            "GET" if form is None else "POST",
-            url,
-            data=form,
-            headers=headers,
-            allow_redirects=False,
-        ) as response,
-    ):
+    parts = urlsplit(url)
+    session, _ = session_for(f"{parts.scheme}://{parts.netloc}")
+    async with session.request(
+        "GET" if form is None else "POST",
+        url,
+        data=form,
+        headers=headers,
+        allow_redirects=False,
+        timeout=aiohttp.ClientTimeout(total=timeout_seconds),
+    ) as response:
         return response.status, await _read(response)
 
 

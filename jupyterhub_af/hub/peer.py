@@ -15,8 +15,9 @@ from pydantic import BaseModel, ValidationError
 from jupyterhub_af.policy.errors import AFError
 from jupyterhub_af.policy.messages import Refusal
 
+from .sessions import session_for
+
 _M = TypeVar("_M", bound=BaseModel)
-CALL_SECONDS = 30.0
 
 
 class PeerRefusedError(AFError):
@@ -71,22 +72,23 @@ class Peer:
     async def _exchange(
         self, method: str, path: str, body: bytes | None
     ) -> tuple[int, bytes]:
-        connector: aiohttp.BaseConnector | None = None
-        base = self._url.rstrip("/")
-        if self._url.startswith("unix:"):
-            connector = aiohttp.UnixConnector(path=self._url.removeprefix("unix:"))
-            base = "http://localhost"
+        try:
+            return await self._ask_once(method, path, body)
+        except aiohttp.ServerDisconnectedError:
+            # the process was started again and left us a connection of before
+            return await self._ask_once(method, path, body)
+
+    async def _ask_once(
+        self, method: str, path: str, body: bytes | None
+    ) -> tuple[int, bytes]:
+        session, base = session_for(self._url)
         headers = {
             "Authorization": f"Bearer {self._read_secret()}",
             "Content-Type": "application/json",
         }
-        timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
-        async with (
-            aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-            session.request(
-                method, base + path, data=body, headers=headers
-            ) as response,
-        ):
+        async with session.request(
+            method, base + path, data=body, headers=headers
+        ) as response:
             return response.status, await response.read()
 
     def _read_secret(self) -> str:

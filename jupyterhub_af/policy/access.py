@@ -134,6 +134,13 @@ class Access:
         """Return every profile of the file, in file order."""
         return tuple(self._look_at(p) for p in self.facility.profiles)
 
+    @cached_property
+    def shown_profiles(self) -> tuple[ProfileAccess, ...]:
+        """Return those that the form shows, without a look into the hidden rest."""
+        may_show = (p for p in self.facility.profiles if self._may_show(p))
+        looked_at = (self._look_at(p) for p in may_show)
+        return tuple(found for found in looked_at if found.is_shown)
+
     def profile(self, slug: str) -> ProfileAccess | None:
         """Return the profile of that slug, without looking at any other."""
         profile = self.facility.profile(slug)
@@ -170,6 +177,12 @@ class Access:
     def role_in(self, class_name: str) -> Role | None:
         """Return what the person is in a class."""
         return next((c.role for c in self.classes if c.name == class_name), None)
+
+    def _may_show(self, profile: Profile) -> bool:
+        """Tell what can be told of a profile before its sizes are looked at."""
+        if not profile.hidden:
+            return True
+        return self.may_log_in and _may_use(self.identity, profile.allowed_groups)
 
     def _look_at(self, profile: Profile) -> ProfileAccess:
         found = _profile_access(profile, self.identity, self.reason)

@@ -229,8 +229,8 @@ class Profile(_Model):
     dask: Slug | None = Field(
         None, description="An entry of `dask`. Absent: no clusters."
     )
-    lifetime: Lifetime = Lifetime()
-    placement: Placement = Placement()
+    lifetime: Lifetime = Lifetime.model_construct()
+    placement: Placement = Placement.model_construct()
     token: Token | None = None
 
     @property
@@ -289,7 +289,7 @@ class Facility(_Model):
     name: Text
     contact: Text = Field(description="Shown wherever something is refused.")
     iam: Iam
-    access: LoginRule = LoginRule()
+    access: LoginRule = LoginRule.model_construct()
     classes: tuple[ClassRoom, ...] = ()
     profiles: Filled[Profile]
     storage: Filled[StorageArea]
@@ -319,7 +319,9 @@ class Facility(_Model):
         return next((room for room in self.classes if room.name == name), None)
 
 
-DEFAULT_SIZE = Size(slug="default", cores=1, memory=values.DEFAULT_MEMORY, default=True)
+DEFAULT_SIZE = Size.model_construct(
+    slug="default", cores=1.0, memory=values.DEFAULT_MEMORY_BYTES, default=True
+)
 
 
 def replace_issuer(facility: Facility, issuer: str) -> Facility:

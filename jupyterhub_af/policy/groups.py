@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 _GROUP = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*(?:/[a-zA-Z0-9][a-zA-Z0-9_.-]*)*")
 _ENTITLEMENT = re.compile(
@@ -40,9 +41,17 @@ class GroupsRead:
 
 def is_group(text: str) -> bool:
     """Tell whether a text is a group: a full path, no leading slash."""
-    return len(text) <= MAX_GROUP_LENGTH and _GROUP.fullmatch(text) is not None
+    # the length first: what is remembered is never long
+    return len(text) <= MAX_GROUP_LENGTH and _is_in_grammar(text)
 
 
+@lru_cache(maxsize=8192)
+def _is_in_grammar(text: str) -> bool:
+    """Tell it of a text once: every login brings the same groups again."""
+    return _GROUP.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=8192)
 def ancestors(group: str) -> tuple[str, ...]:
     """Return the ancestors of a group, outermost first: ``a/b/c`` gives ``a``, ``a/b``."""
     segments = group.split("/")

@@ -6,13 +6,13 @@ A ``ServerPlan`` travels as it is; ``plan_to_json`` and ``parse_plan`` are its e
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from .plan import ServerPlan
 
-_PLAN = TypeAdapter(ServerPlan)
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 Identifier = Annotated[str, Field(min_length=1, max_length=1024)]
 Group = Annotated[str, Field(min_length=1, max_length=512)]
@@ -20,14 +20,20 @@ Group = Annotated[str, Field(min_length=1, max_length=512)]
 Number = Annotated[int, Field(ge=1, lt=2**31)]
 
 
+@cache
+def _plan_adapter() -> TypeAdapter[ServerPlan]:
+    """Return what reads and writes plans, made when the first one comes."""
+    return TypeAdapter(ServerPlan)
+
+
 def plan_to_json(plan: ServerPlan) -> bytes:
     """Return a plan as JSON."""
-    return _PLAN.dump_json(plan)
+    return _plan_adapter().dump_json(plan)
 
 
 def parse_plan(text: bytes | str) -> ServerPlan:
     """Return the plan a JSON text describes; pydantic's ``ValidationError`` if none."""
-    return _PLAN.validate_json(text)
+    return _plan_adapter().validate_json(text)
 
 
 class Message(BaseModel):

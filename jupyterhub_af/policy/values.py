@@ -26,7 +26,7 @@ from .units import (
     parse_memory_bytes,
 )
 
-DEFAULT_MEMORY = "2G"
+DEFAULT_MEMORY_BYTES = 2 * 1024**3
 MAX_IMAGE_LENGTH = 255
 MAX_PATTERN_LENGTH = 500
 MAX_ISSUER_LENGTH = 255

@@ -23,6 +23,7 @@ from fake_iam import CLIENT_ID, CLIENT_SECRET, FakeIAM, FakeService
 
 from jupyterhub_af.hub import templates_dir
 from jupyterhub_af.hub.authenticator import IAMAuthenticator
+from jupyterhub_af.hub.sessions import close_sessions
 
 FACILITY = """
 version: 1
@@ -207,6 +208,7 @@ async def start_hub(
     for app in apps:
         # the hub forgets the proxy's connections when it stops, and never closes them
         await app.http_server.close_all_connections()
+    await close_sessions()
 
 
 @pytest.fixture

@@ -387,3 +387,11 @@ def test_one_profile_alone_is_as_it_is_among_all(person):
         assert access.profile(found.profile.slug) == found
     allowed = [found for found in access.profiles if found.allowed]
     assert access.first_profile() == (allowed[0] if allowed else None)
+
+
+@settings(max_examples=200)
+@given(group_sets)
+def test_what_the_form_shows_is_what_is_shown_of_all(groups):
+    access = resolve(groups)
+    shown = tuple(found for found in access.profiles if found.is_shown)
+    assert access.shown_profiles == shown

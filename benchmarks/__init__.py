@@ -1,0 +1,1 @@
+"""What the facility costs, held against what it stands beside: `python -m benchmarks`."""

@@ -1,0 +1,78 @@
+"""The hub's lasting connections: to the facility's other processes, and to the IAM.
+
+A login asks the IAM once and the service twice; a connection made anew for each question costs more
+than the question. Each event loop has one session per address, and a task that closes
+them when it is cancelled: JupyterHub cancels every task when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import aiohttp
+
+ASK_SECONDS = 30.0
+_UNIX = "unix:"
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """The sessions of one event loop by address, and the task that closes them."""
+
+    sessions: dict[str, aiohttp.ClientSession]
+    keeper: asyncio.Task[None]
+
+
+_open: WeakKeyDictionary[asyncio.AbstractEventLoop, _Open] = WeakKeyDictionary()
+
+
+def session_for(url: str) -> tuple[aiohttp.ClientSession, str]:
+    """Return the session of an address, and what its paths are appended to.
+
+    An address is ``unix:/path/of/socket`` or ``http://host:port``.
+    """
+    loop = asyncio.get_running_loop()
+    if loop not in _open:
+        sessions: dict[str, aiohttp.ClientSession] = {}
+        _open[loop] = _Open(sessions, loop.create_task(_keep(sessions)))
+    sessions = _open[loop].sessions
+    if url not in sessions:
+        sessions[url] = _make_session(url)
+    base = "http://localhost" if url.startswith(_UNIX) else url.rstrip("/")
+    return sessions[url], base
+
+
+def _make_session(url: str) -> aiohttp.ClientSession:
+    connector: aiohttp.BaseConnector = (
+        aiohttp.UnixConnector(path=url.removeprefix(_UNIX))
+        if url.startswith(_UNIX)
+        else aiohttp.TCPConnector()
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=ASK_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+async def _keep(sessions: dict[str, aiohttp.ClientSession]) -> None:
+    """Wait until the process ends, then close."""
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        await asyncio.gather(*(session.close() for session in sessions.values()))
+
+
+async def close_sessions() -> None:
+    """Close what this event loop has open."""
+    found = _open.pop(asyncio.get_running_loop(), None)
+    if found is None:
+        return
+    # a task that never ran would be cancelled before it could close anything
+    await asyncio.sleep(0)
+    found.keeper.cancel()
+    with suppress(asyncio.CancelledError):
+        await found.keeper
