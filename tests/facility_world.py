@@ -7,11 +7,12 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -103,12 +104,14 @@ class Person:
     facility: RunningFacility
     username: str
     http: httpx.Client
+    _xsrf: str = ""
 
     def at(self, path: str) -> str:
         return urljoin(self.facility.url, path)
 
     def log_in(self) -> httpx.Response:
         """Log in through the IAM, consent included; return the page that comes then."""
+        self._xsrf = ""
         page = self.http.get(self.at("hub/oauth_login"))
         for _ in range(6):
             if not str(page.url).startswith(self.facility.iam_url):
@@ -126,22 +129,25 @@ class Person:
         raise AssertionError(f"the IAM asks for ever: {page.url} {page.text[:500]}")
 
     def xsrf(self) -> str:
-        self.http.get(self.at("hub/home"))
-        found = [
-            c.value
-            for c in self.http.cookies.jar
-            if c.name == "_xsrf" and c.path == "/hub/"
-        ]
-        assert found, "no _xsrf cookie"
-        return str(found[-1])
+        """Return the token of this login against forged requests."""
+        if not self._xsrf:
+            self.http.get(self.at("hub/home"))
+            found = [
+                c.value
+                for c in self.http.cookies.jar
+                if c.name == "_xsrf" and c.path == "/hub/"
+            ]
+            assert found, "no _xsrf cookie"
+            self._xsrf = str(found[-1])
+        return self._xsrf
 
     def form_page(self, query: str = "") -> httpx.Response:
         return self.http.get(self.at(f"hub/spawn{query}"))
 
-    def post_form(self, **fields: Any) -> httpx.Response:
+    def post_form(self, server: str = "", **fields: Any) -> httpx.Response:
         """Press Start with these fields, without following to the server."""
         return self.http.post(
-            self.at("hub/spawn"),
+            self.at(f"hub/spawn/{self.username}/{server}" if server else "hub/spawn"),
             params={"_xsrf": self.xsrf()},
             data=fields,
             follow_redirects=False,
@@ -161,20 +167,33 @@ class Person:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["token"])
 
-    def server(self) -> dict[str, Any]:
+    def server(self, name: str = "") -> dict[str, Any]:
+        """Return the hub's model of a server; empty while there is none."""
         answer = self.api("GET", f"users/{self.username}")
         assert answer.status_code == 200, answer.text
-        return dict(answer.json()["servers"].get("", {}))
+        return dict(answer.json()["servers"].get(name, {}))
 
-    def start(self, **options: str) -> None:
-        answer = self.post_form(**options)
+    def server_path(self, name: str = "") -> str:
+        """Return where the API has a server."""
+        return f"users/{self.username}/" + (f"servers/{name}" if name else "server")
+
+    def start(self, server: str = "", **options: str) -> None:
+        """Start a server at the form and wait until it is ready."""
+        answer = self.post_form(server, **options)
         assert answer.status_code == 302, answer.text
-        wait_until(lambda: self.server().get("ready"), seconds=60, what="server ready")
+        self.wait_until_ready(server)
 
-    def stop(self) -> None:
-        answer = self.api("DELETE", f"users/{self.username}/server")
+    def wait_until_ready(self, server: str = "") -> None:
+        """Wait until a server that was started answers."""
+        wait_until(
+            lambda: self.server(server).get("ready"), seconds=60, what="server ready"
+        )
+
+    def stop(self, server: str = "") -> None:
+        """Stop a server, once it can be, and wait until it has ended."""
+        answer = self.api("DELETE", self.server_path(server))
         assert answer.status_code in (202, 204), answer.text
-        wait_until(lambda: not self.server(), seconds=40, what="server stopped")
+        wait_until(lambda: not self.server(server), seconds=40, what="server stopped")
 
 
 @dataclass
@@ -212,6 +231,36 @@ class RunningFacility:
         headers = {"Authorization": f"Bearer {token}"}
         url = urljoin(self.up["iam_control_url"], path)
         return httpx.request(method, url, json=body, headers=headers)
+
+    def plans(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return the plan of the last start of each server, by person and server name."""
+        path = self.data / "service" / "af.sqlite"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            rows = database.execute("select user, server_name, plan from plans")
+            return {(user, name): json.loads(plan) for user, name, plan in rows}
+
+    def audit(self) -> list[dict[str, Any]]:
+        """Return what was recorded, oldest first."""
+        path = self.data / "service" / "af.sqlite"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            database.row_factory = sqlite3.Row
+            return [
+                dict(row)
+                for row in database.execute("select * from events order by id")
+            ]
+
+    def sandboxes(self) -> set[int]:
+        """Return the pids of the sandboxes that the hub has started."""
+        pids = json.loads((self.data / "up.json").read_text())["pids"]
+        hub = int(pids["hub"])
+        found: set[int] = set()
+        for child in Path(f"/proc/{hub}/task/{hub}/children").read_text().split():
+            with suppress(OSError):
+                program = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0]
+                if program.endswith(b"bwrap"):
+                    found.add(int(child))
+        # the service and the proxy are confined by the same program
+        return found - set(pids.values())
 
     def logs(self) -> str:
         files = sorted(self.data.glob("logs/*")) + sorted(

@@ -1,5 +1,7 @@
 """The doors of a start: JupyterHub's own routes, with the request read strictly first.
 
+And the doors beside: what an administrator could change in the hub to open a profile.
+
 What a request means is decided by ``policy.selection`` alone. Here is only refused, in
 words, what could be read in two ways or not at all: JupyterHub would answer some of it
 with an error of its own, and keep some of it for later starts. Put before JupyterHub's
@@ -13,7 +15,13 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from jupyterhub.apihandlers.users import UserServerAPIHandler
+from jupyterhub.apihandlers.groups import (
+    GroupAPIHandler,
+    GroupListAPIHandler,
+    GroupPropertiesAPIHandler,
+    GroupUsersAPIHandler,
+)
+from jupyterhub.apihandlers.users import UserAPIHandler, UserServerAPIHandler
 from tornado import web
 
 from .compat import options_of_body
@@ -90,6 +98,33 @@ def _check_name(name: object) -> None:
         raise ValueError(msg)
 
 
+class PlainNext(BaseHandler):
+    """Overlook a ``next`` that no header can carry; where others lead, JupyterHub checks.
+
+    JupyterHub too goes on as if there were none where it does not like an address.
+    """
+
+    async def prepare(self) -> None:
+        """Drop it before anybody reads it."""
+        request = self.request
+        if not all(_is_plain(value) for value in request.arguments.get("next", ())):
+            for found in (
+                request.arguments,
+                request.query_arguments,
+                request.body_arguments,
+            ):
+                found.pop("next", None)
+        await super().prepare()
+
+
+def _is_plain(value: bytes) -> bool:
+    try:
+        text = value.decode("utf8")
+    except UnicodeDecodeError:
+        return False
+    return all(ord(letter) >= 0x20 and letter != "\x7f" for letter in text)
+
+
 class StrictDoor(BaseHandler):
     """Refuse what cannot be read in one way, before JupyterHub reads it."""
 
@@ -156,7 +191,11 @@ class StrictForm(StrictDoor):
         return True
 
     def check_request(self) -> None:
-        """Refuse fields that are not text."""
+        """Refuse fields that are not text, and what is no form."""
+        is_read = self.request.body_arguments or self.request.files
+        if self.request.body.strip() and not is_read:
+            msg = "The choice must be sent as a form; a script can use the API."
+            raise ValueError(msg)
         for key, values in self.request.arguments.items():
             if key == "opt-" or not key:
                 msg = "A field without a name is not a field of the form."
@@ -190,9 +229,52 @@ class ServerDoor(StrictDoor, UserServerAPIHandler):
         return options_of_body(found) if self.request.method == "POST" else found
 
 
+class ClosedDoor(BaseHandler):
+    """Refuse the changes that would decide beside the IAM and the facility file."""
+
+    closed_methods: frozenset[str] = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+    async def prepare(self) -> None:
+        """Refuse whoever is logged in; JupyterHub turns others away."""
+        await super().prepare()
+        if self.current_user is not None and self.request.method in self.closed_methods:
+            msg = (
+                "Names, groups and administrators come from the login service; this hub "
+                "does not change them."
+            )
+            raise make_spawn_refusal(msg, rule="managed-elsewhere")
+
+
+class GroupsDoor(ClosedDoor, GroupListAPIHandler):
+    """The list of groups."""
+
+
+class GroupDoor(ClosedDoor, GroupAPIHandler):
+    """A group. JupyterHub lets administrators change its members."""
+
+
+class GroupUsersDoor(ClosedDoor, GroupUsersAPIHandler):
+    """The members of a group."""
+
+
+class GroupPropertiesDoor(ClosedDoor, GroupPropertiesAPIHandler):
+    """The properties of a group, which JupyterHub lays over spawners."""
+
+
+class UserDoor(ClosedDoor, UserAPIHandler):
+    """A person. JupyterHub lets administrators rename them and change their login."""
+
+    closed_methods = frozenset({"PATCH"})
+
+
 def make_door_handlers() -> list[tuple[str, type[web.RequestHandler]]]:
     """Return our routes of the API; the form's are the page's."""
     return [
+        (r"/api/users/([^/]+)", UserDoor),
         (r"/api/users/([^/]+)/server", ServerDoor),
         (r"/api/users/([^/]+)/servers/([^/]*)", ServerDoor),
+        (r"/api/groups", GroupsDoor),
+        (r"/api/groups/([^/]+)", GroupDoor),
+        (r"/api/groups/([^/]+)/users", GroupUsersDoor),
+        (r"/api/groups/([^/]+)/properties", GroupPropertiesDoor),
     ]

@@ -21,13 +21,14 @@ from jupyterhub.handlers.login import LoginHandler
 from jupyterhub.handlers.pages import (
     HomeHandler,
     ProxyErrorHandler,
+    RootHandler,
     SpawnHandler,
     SpawnPendingHandler,
 )
 from tornado.web import StaticFileHandler
 
 from .asking import Asking, asking
-from .doors import StrictForm
+from .doors import PlainNext, StrictForm
 from .language import load_languages
 
 ASSETS = Path(__file__).parent / "static"
@@ -50,7 +51,7 @@ def _version(name: str) -> str:
     return hashlib.sha256((ASSETS / name).read_bytes()).hexdigest()[:12]
 
 
-class FacilityPage(BaseHandler):
+class FacilityPage(PlainNext, BaseHandler):
     """Speak the browser's language, and run nothing that stands in a page."""
 
     async def prepare(self) -> None:
@@ -95,6 +96,10 @@ class FacilityPage(BaseHandler):
         return super().render_template(name, sync=sync, **ns)
 
 
+class RootPage(FacilityPage, RootHandler):
+    """Send people on to their servers, or to the login."""
+
+
 class HomePage(FacilityPage, HomeHandler):
     """Show a person's servers."""
 
@@ -127,6 +132,7 @@ class ProxyErrorPage(FacilityPage, ProxyErrorHandler):
 
 
 _PAGES: dict[type, type[FacilityPage]] = {
+    RootHandler: RootPage,
     HomeHandler: HomePage,
     SpawnHandler: SpawnPage,
     SpawnPendingHandler: SpawnPendingPage,

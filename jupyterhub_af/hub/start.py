@@ -29,7 +29,7 @@ from jupyterhub_af.policy.selection import Selection, select, unknown_option
 from jupyterhub_af.policy.sentence import say
 
 from .asking import asking
-from .compat import options_of_query
+from .compat import SpawnException, options_of_query
 from .facility_aware import FacilityAware
 from .form import parse_options, read_fields, render_form
 from .peer import PeerAwayError, PeerRefusedError
@@ -55,17 +55,20 @@ class ProfileLinkError(web.HTTPError):
         super().__init__(200)
 
 
-class _QuietLinks(logging.Filter):
-    """Drop the hub's report of a ``ProfileLinkError``: a link that was opened is no error."""
+class _QuietReports(logging.Filter):
+    """Keep the hub's reports of what is no fault short: JupyterHub adds a traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return False for that one report."""
-        return not (
-            record.exc_info and isinstance(record.exc_info[1], ProfileLinkError)
-        )
+        """Drop the report of a link that was opened, and shorten that of a refusal."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, SpawnException):
+            words = getattr(error, "jupyterhub_message", "")
+            record.msg, record.args = "%s: %s", (record.getMessage(), words)
+            record.exc_info = record.exc_text = None
+        return not isinstance(error, ProfileLinkError)
 
 
-_quiet_links = _QuietLinks()
+_quiet_reports = _QuietReports()
 
 
 def _refuse_fields(names: Collection[str]) -> None:
@@ -108,13 +111,21 @@ class PlannedStart(FacilityAware):
         last = stored if isinstance(stored, Mapping) else {}
         if posted := asking.get().posted:
             last = read_fields(posted)
-        wanted = (
-            self.handler.get_query_argument("profile", None) if self.handler else None
+        return render_form(
+            self.access_here(), last, self._linked_profile(), asking.get().translate
         )
-        return render_form(self.access_here(), last, wanted, asking.get().translate)
+
+    def _linked_profile(self) -> str | None:
+        """Return the profile that the link to the form asks for."""
+        if not self.handler:
+            return None
+        plain = self.handler.get_query_argument("profile", None)
+        return self.handler.get_query_argument("opt-profile", plain)
 
     def parse_options_form(self, data: Mapping[str, Any]) -> dict[str, str]:
         """Return the choice in a posted form, refused here if it cannot start."""
+        # adding it again does nothing
+        self.log.addFilter(_quiet_reports)
         # the prefix belongs to query strings, once, and is off by now
         _refuse_fields({key for key in data if key.startswith("opt-")})
         try:
@@ -128,19 +139,24 @@ class PlannedStart(FacilityAware):
         """Return the choice in a query string: ``opt-profile`` starts, ``profile`` shows.
 
         A link with plain ``?profile=`` opens the form with that profile chosen, so that
-        a link in a mail never starts anything by itself.
+        a link in a mail never starts anything by itself; nor does a page of another
+        site, with either.
         """
         arguments = self.handler.request.query_arguments if self.handler else {}
         is_start = any(key.startswith("opt-") for key in arguments)
         fields = options_of_query(query_data)
+        self.log.addFilter(_quiet_reports)
         if is_start:
             _refuse_fields(set(fields) & _FIELDS_OF_THE_HUB)
         options = self.parse_options_form(fields)
-        if not is_start:
-            # adding it again does nothing
-            self.log.addFilter(_quiet_links)
+        if not is_start or self._is_from_another_site():
             raise ProfileLinkError
         return options
+
+    def _is_from_another_site(self) -> bool:
+        """Tell whether the browser says that a page of another site made the request."""
+        headers = self.handler.request.headers if self.handler else {}
+        return headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
 
     def access_here(self) -> Access:
         """Return what the person may use, without what this kind of spawner cannot start."""

@@ -33,7 +33,9 @@ REFUSED = [
         id="image",
     ),
     pytest.param(
-        {"profile": "dodas-v5", "gpu": "whole"}, "has no GPU choice", id="gpu invented"
+        {"profile": "dodas-v5", "gpu": "whole"},
+        "has no GPU to choose",
+        id="gpu invented",
     ),
     pytest.param(
         {"profile": "ml-infn"}, "is not on this machine", id="not on this machine"
@@ -182,3 +184,46 @@ def test_strangers_get_nothing_from_the_service(facility):
 
 def test_these_tests_run_as_root_so_that_uids_are_real():
     assert os.geteuid() == 0
+
+
+def test_a_choice_that_is_no_form_is_not_taken_for_an_empty_form(student):
+    """An empty form starts the default; a choice that nobody read must not."""
+    answer = student.http.post(
+        student.at("hub/spawn"),
+        params={"_xsrf": student.xsrf()},
+        json={"profile": "own-image"},
+        follow_redirects=False,
+    )
+    assert answer.status_code == 400
+    assert "must be sent as a form" in text_of(answer.text)
+    assert not student.server()
+
+
+@pytest.mark.parametrize("name", ["_xsrf", "next", "display_name"])
+def test_a_marked_field_of_the_hubs_own_is_no_choice(student, name):
+    answer = student.http.get(student.at(f"hub/spawn?opt-{name}=x"))
+    assert answer.status_code == 403
+    assert f"'{name}' is not an option" in text_of(answer.text)
+    assert not student.server()
+
+
+def test_an_unmarked_field_beside_a_marked_one_is_refused_with_it(student):
+    """The marked fields are the choice, as on JupyterHub 6."""
+    answer = student.http.get(
+        student.at("hub/spawn?profile=dodas-v5&opt-profile=own-image")
+    )
+    assert 400 <= answer.status_code < 500
+    assert "cygno" in text_of(answer.text)
+    assert not student.server()
+
+
+def test_a_refusal_is_one_line_in_the_hubs_log(facility, student):
+    log = facility.data / "logs" / "hub.log"
+    before = len(log.read_text())
+    student.post_form(profile="own-image")
+    student.http.get(student.at("hub/spawn?opt-profile=own-image"))
+    student.api("POST", student.server_path(), json={"profile": "own-image"})
+    student.form_page("?profile=dodas-v5")
+    new = log.read_text()[before:]
+    assert "Traceback" not in new
+    assert new.count("is for members of the group cygno") >= 2
