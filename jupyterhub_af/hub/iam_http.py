@@ -16,7 +16,8 @@ from jupyterhub_af.policy.errors import AFError
 
 from .sessions import session_for
 
-MAX_BYTES = 1024 * 1024
+# an ID token, an access token with the same groups, and the rest
+MAX_BYTES = 2 * 1024 * 1024
 
 
 class IAMAwayError(AFError):
