@@ -16,6 +16,7 @@ from jupyterhub import orm
 from oauthenticator.oauth2 import OAuthenticator
 from pydantic import ValidationError
 from sqlalchemy import bindparam, select
+from tornado.log import access_log
 from traitlets import Float, TraitError, Unicode, default
 
 from jupyterhub_af.policy.access import Access, resolve_access
@@ -25,6 +26,7 @@ from jupyterhub_af.policy.messages import Account, AccountRequest, AuditEvent
 
 from .doors import make_door_handlers
 from .facility_aware import FacilityAware
+from .flood import bound_strangers
 from .iam_client import IAMClient, Person, Tokens
 from .id_token import UnverifiedError
 from .pages import make_page_handlers
@@ -148,6 +150,7 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
 
     def get_handlers(self, app: Any) -> list[tuple[Any, ...]]:
         """Return the way through the IAM, and our doors and pages before the hub's own."""
+        bound_strangers(self.log, access_log)
         return [
             *super().get_handlers(app),
             *make_door_handlers(),

@@ -29,6 +29,7 @@ from tornado.web import StaticFileHandler
 
 from .asking import Asking, asking
 from .doors import PlainNext, StrictForm
+from .flood import is_stranger
 from .language import load_languages
 
 ASSETS = Path(__file__).parent / "static"
@@ -56,7 +57,10 @@ class FacilityPage(PlainNext, BaseHandler):
 
     async def prepare(self) -> None:
         """Say who asks to what is called from here."""
+        # what is written until somebody is known may be a stranger's
+        is_stranger.set(True)
         await super().prepare()
+        is_stranger.set(self.current_user is None)
         asking.set(Asking(self.locale.translate, self.posted_fields()))
 
     def posted_fields(self) -> dict[str, list[str]]:

@@ -232,6 +232,27 @@ def with_public_key_as_secret(algorithm: str) -> str:
     return f"{body}.{pack(hmac.digest(pem, body.encode(), hashlib.sha256))}"
 
 
+def with_public_jwk_as_secret(algorithm: str) -> str:
+    kid, key = KINDS[algorithm]
+    secret = json.dumps(to_jwk(key, kid)).encode()
+    body = f"{pack({'alg': 'HS256', 'kid': kid})}.{pack(CLAIMS)}"
+    return f"{body}.{pack(hmac.digest(secret, body.encode(), hashlib.sha256))}"
+
+
+def as_access_token(**more: Any) -> Forgery:
+    """Return IAM's own access token, as a form of it has them, in the ID token's place."""
+    said = {
+        "iss": ISSUER,
+        "sub": CLAIMS["sub"],
+        "iat": CLAIMS["iat"],
+        "exp": CLAIMS["exp"],
+        "jti": "b1b1c0de-0000-4000-8000-000000000001",
+        "client_id": "the-hub",
+        **more,
+    }
+    return with_text_as_claims(json.dumps(said).encode())
+
+
 def by_another_key(algorithm: str) -> str:
     kid, _ = KINDS[algorithm]
     key = rsa_key("evil") if algorithm == "RS256" else ec_key("evil")
@@ -280,6 +301,21 @@ def as_psychic_signature(algorithm: str) -> str:
 
 FORGERIES: list[tuple[str, str, Forgery]] = [
     ("algorithm", "HS256 with the public key as secret", with_public_key_as_secret),
+    ("algorithm", "HS256 with the public JWK as secret", with_public_jwk_as_secret),
+    ("audience", "an access token of the form iam", as_access_token()),
+    (
+        "audience",
+        "an access token of the form wlcg",
+        as_access_token(
+            **{"aud": "https://wlcg.cern.ch/jwt/v1/any", "wlcg.groups": ["/hackathon"]}
+        ),
+    ),
+    (
+        "audience",
+        "an access token of the form kc",
+        as_access_token(roles=["hackathon"], scope="openid profile"),
+    ),
+    ("nonce", "an access token for our audience", as_access_token(aud="the-hub")),
     ("signature", "signed by another key", by_another_key),
     ("key-unknown", "kid of a key for another algorithm", with_other_algorithms_kid),
     ("signature", "signature with one letter changed", with_flipped_signature),
@@ -386,3 +422,9 @@ def test_error_and_expectation_show_nothing_of_the_token():
     shown = f"{caught.value!r} {caught.value} {EXPECTED!r}"
     claims = base64.urlsafe_b64decode(token.split(".")[1] + "==").decode()
     assert not any(part in shown for part in (*token.split("."), claims, "a-nonce"))
+
+
+def test_there_are_as_many_forgeries_and_good_tokens_as_are_promised():
+    forgeries = [says for _, says, _ in (*WRONG_CLAIMS, *WRONG_HEADERS, *FORGERIES)]
+    assert len(set(forgeries)) == len(forgeries) >= 60
+    assert len(GOOD) >= 12

@@ -294,6 +294,18 @@ async def test_invented_states_leave_no_trace_but_the_access_log(hub, iam):
     assert "/token" not in iam.calls
 
 
+async def test_token_of_an_earlier_login_logs_nobody_in_again(hub, iam):
+    tokens = []
+    iam.change_token = lambda token: tokens.append(token) or token
+    iam.person.claims = STUDENT
+    status, _ = await try_login(hub)
+    assert status == 200
+    iam.change_token = lambda _: tokens[0]
+    status, page = await try_login(hub)
+    assert (status, page.title) == (403, "The login could not be verified")
+    assert hub.rules()[-1] == "nonce"
+
+
 async def test_state_and_nonce_are_not_the_cookie(hub, iam):
     async with hub.browser() as browser:
         away = await browser.get("oauth_login", follow=False)
