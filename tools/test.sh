@@ -11,9 +11,10 @@ export PATH
 mkdir -p artefacts
 echo "== JupyterHub $(.venv/bin/jupyterhub --version): unit, service, storage, hub"
 .venv/bin/pytest -q -n 2 tests/unit tests/service tests/storage tests/hub
-echo "== JupyterHub $(.venv/hub5/bin/jupyterhub --version): hub, doors and walls"
+echo "== JupyterHub $(.venv/hub5/bin/jupyterhub --version): hub, doors, pages and walls"
 .venv/hub5/bin/pytest -q -n 2 tests/hub
-AF_UP_PYTHON="$PWD/.venv/hub5/bin/python" .venv/bin/pytest -q tests/local/test_doors.py tests/local/test_walls.py
+AF_UP_PYTHON="$PWD/.venv/hub5/bin/python" .venv/bin/pytest -q -n 2 --dist loadfile \
+  tests/local/test_{doors,walls,mutations,named_servers,stored_options,web_lists,forged_requests,pages}.py
 echo "== A whole facility on this machine, and a browser"
 .venv/bin/pytest -q -n 2 --dist loadscope tests/local tests/browser
 echo "== The Lab extension"

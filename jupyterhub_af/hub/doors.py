@@ -24,6 +24,9 @@ from jupyterhub.apihandlers.groups import (
 from jupyterhub.apihandlers.users import UserAPIHandler, UserServerAPIHandler
 from tornado import web
 
+from jupyterhub_af.policy.errors import SelectionError
+from jupyterhub_af.policy.sentence import Sentence, say
+
 from .compat import options_of_body
 from .refusal import make_spawn_refusal
 from .strict_json import parse_object
@@ -42,6 +45,10 @@ _CHANGE_KEYS = frozenset({"name", *_START_KEYS})
 _CREATING = frozenset({"POST", "PUT"})
 
 
+def _unreadable(sentence: Sentence) -> SelectionError:
+    return SelectionError(sentence, rule="request-form")
+
+
 def is_server_name(name: str) -> bool:
     """Tell whether a named server may be called so."""
     return len(name) <= MAX_SERVER_NAME and _SERVER_NAME.fullmatch(name) is not None
@@ -52,7 +59,7 @@ def read_body(body: bytes, keys: frozenset[str] | None) -> dict[str, object]:
 
     Raises
     ------
-    ValueError
+    SelectionError
         With the sentence for who sent it.
     """
     if not body.strip():
@@ -62,18 +69,20 @@ def read_body(body: bytes, keys: frozenset[str] | None) -> dict[str, object]:
         # half of a surrogate pair is no text: no page and no database would take it
         json.dumps(found, ensure_ascii=False).encode("utf8")
     except (ValueError, RecursionError):
-        msg = (
+        sentence = say(
             "The body must be one JSON object in UTF-8, with each key once, such as "
-            '{"user_options": {"profile": "name"}}.'
+            "{example}.",
+            example='{"user_options": {"profile": "name"}}',
         )
-        raise ValueError(msg) from None
+        raise _unreadable(sentence) from None
     unknown = sorted(set(found) - keys) if keys is not None else []
     if unknown:
-        msg = (
-            f"{unknown[0][:80]!r} is not a key of this request; the keys are "
-            f"{', '.join(sorted(keys or ()))}."
+        sentence = say(
+            "{key} is not a key of this request; the keys are {keys}.",
+            key=repr(unknown[0][:80]),
+            keys=", ".join(sorted(keys or ())),
         )
-        raise ValueError(msg)
+        raise _unreadable(sentence)
     _check_types(found)
     if keys is not None and "name" in found:
         _check_name(found["name"])
@@ -82,20 +91,20 @@ def read_body(body: bytes, keys: frozenset[str] | None) -> dict[str, object]:
 
 def _check_types(found: Mapping[str, object]) -> None:
     if not isinstance(found.get("user_options"), dict | None):
-        msg = "user_options must be an object with the choice, or left out."
-        raise ValueError(msg)
+        sentence = say("user_options must be an object with the choice, or left out.")
+        raise _unreadable(sentence)
     if not isinstance(found.get("display_name", ""), str):
-        msg = "display_name must be a text."
-        raise ValueError(msg)
+        raise _unreadable(say("display_name must be a text."))
 
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not is_server_name(name):
-        msg = (
-            f"A server's name has 1 to {MAX_SERVER_NAME} characters: small letters, "
-            "digits and single hyphens, a letter first and a letter or digit last."
+        sentence = say(
+            "A server's name has 1 to {most} characters: small letters, digits and "
+            "single hyphens, a letter first and a letter or digit last.",
+            most=MAX_SERVER_NAME,
         )
-        raise ValueError(msg)
+        raise _unreadable(sentence)
 
 
 class PlainNext(BaseHandler):
@@ -137,19 +146,22 @@ class StrictDoor(BaseHandler):
             self.check_size()
             self.check_request()
             await self.check_server_name(*self.path_args)
-        except ValueError as error:
+        except SelectionError as error:
             raise make_spawn_refusal(
-                str(error), rule="request-form", status=400
+                error.sentence, rule=error.rule, status=400
             ) from None
 
     def check_size(self) -> None:
         """Refuse a request that is far larger than any choice."""
         if len(self.request.body) > MAX_REQUEST_BYTES:
-            msg = f"The request is larger than {MAX_REQUEST_BYTES} bytes; a choice is not."
-            raise make_spawn_refusal(msg, rule="request-size", status=413)
+            sentence = say(
+                "The request is larger than {most} bytes; a choice is not.",
+                most=MAX_REQUEST_BYTES,
+            )
+            raise make_spawn_refusal(sentence, rule="request-size", status=413)
 
     def check_request(self) -> None:
-        """Raise a ``ValueError`` with the sentence for what cannot be read."""
+        """Raise a ``SelectionError`` with the sentence for what cannot be read."""
         raise NotImplementedError
 
     async def check_server_name(
@@ -166,17 +178,21 @@ class StrictDoor(BaseHandler):
             return
         user = self.find_user(user_name)
         if not self.allow_named_servers:
-            msg = "This facility gives each person one server, without a name."
-            raise ValueError(msg)
+            sentence = say(
+                "This facility gives each person one server, without a name."
+            )
+            raise _unreadable(sentence)
         limit = await self.get_current_user_named_server_limit()
         if user is None or server_name in user.orm_spawners or not limit:
             return
         if sum(1 for name in user.orm_spawners if name) >= limit:
-            msg = (
-                f"{user_name} has {limit} named servers already, and may have no more; "
-                "delete one first."
+            sentence = say(
+                "{user} has {limit} named servers already, and may have no more; "
+                "delete one first.",
+                user=user_name,
+                limit=limit,
             )
-            raise ValueError(msg)
+            raise _unreadable(sentence)
 
     def is_creating(self) -> bool:
         """Tell whether the request could make a server."""
@@ -194,18 +210,20 @@ class StrictForm(StrictDoor):
         """Refuse fields that are not text, and what is no form."""
         is_read = self.request.body_arguments or self.request.files
         if self.request.body.strip() and not is_read:
-            msg = "The choice must be sent as a form; a script can use the API."
-            raise ValueError(msg)
+            sentence = say(
+                "The choice must be sent as a form; a script can use the API."
+            )
+            raise _unreadable(sentence)
         for key, values in self.request.arguments.items():
             if key == "opt-" or not key:
-                msg = "A field without a name is not a field of the form."
-                raise ValueError(msg)
+                sentence = say("A field without a name is not a field of the form.")
+                raise _unreadable(sentence)
             try:
                 for text in (key.encode("latin1"), *values):
                     text.decode("utf8")
             except UnicodeDecodeError:
-                msg = "The fields of the form must be text in UTF-8."
-                raise ValueError(msg) from None
+                sentence = say("The fields of the form must be text in UTF-8.")
+                raise _unreadable(sentence) from None
 
 
 class ServerDoor(StrictDoor, UserServerAPIHandler):
@@ -238,11 +256,11 @@ class ClosedDoor(BaseHandler):
         """Refuse whoever is logged in; JupyterHub turns others away."""
         await super().prepare()
         if self.current_user is not None and self.request.method in self.closed_methods:
-            msg = (
+            sentence = say(
                 "Names, groups and administrators come from the login service; this hub "
                 "does not change them."
             )
-            raise make_spawn_refusal(msg, rule="managed-elsewhere")
+            raise make_spawn_refusal(sentence, rule="managed-elsewhere")
 
 
 class GroupsDoor(ClosedDoor, GroupListAPIHandler):

@@ -108,6 +108,22 @@ def not_usable(facility: Facility) -> SignInError:
     )
 
 
+def unusable_name(facility: Facility) -> SignInError:
+    """Return the page for an account whose name no hub could show: trying again is vain."""
+    return SignInError(
+        say("This account cannot be used here"),
+        say(
+            "Your account at {issuer} has no name that can be used here: 1 to 63 letters "
+            "without accents, digits, '_', '.', '@', '$' and '-' are. Change it there, or "
+            "ask {contact}.",
+            issuer=facility.iam.issuer,
+            contact=facility.contact,
+        ),
+        rule="username",
+        status=403,
+    )
+
+
 def iam_away(facility: Facility) -> SignInError:
     """Return the page for the time that the IAM does not answer."""
     return SignInError(
@@ -163,6 +179,8 @@ def to_sign_in_error(error: AFError, facility: Facility) -> SignInError:
         return iam_away(facility)
     if isinstance(error, SecretFileError):
         return not_set_up(facility)
+    if isinstance(error, UnverifiedError) and error.rule == "username":
+        return unusable_name(facility)
     if isinstance(error, UnverifiedError):
         return SignInError(
             say("The login could not be verified"),

@@ -178,9 +178,6 @@ UNVERIFIABLE = [
     ("answer", lambda a: {**a, "refresh_token": 7}, "token-answer"),
     ("answer", lambda a: {**a, "token_type": "mac"}, "token-answer"),
     ("answer", lambda a: [a], "token-answer"),
-    ("claims", lambda c: {**c, "preferred_username": " x"}, "username"),
-    ("claims", lambda c: {**c, "preferred_username": "x" * 256}, "username"),
-    ("claims", lambda c: {**c, "preferred_username": 7}, "username"),
 ]
 
 
@@ -199,6 +196,17 @@ async def test_answer_that_cannot_be_verified_logs_nobody_in(
             assert hub.rules() == [rule]
             assert (hub.user("admin1"), service.requests) == (None, [])
             assert_secrets_unlogged(hub)
+
+
+@pytest.mark.parametrize("name", [" x", "x" * 256, 7, "a\nb", "", "a\u202eb"])
+async def test_a_name_that_no_hub_could_show_is_told_to_be_changed(
+    hub, iam, service, name
+):
+    iam.person.claims = {**ADMIN, "preferred_username": name}
+    status, page = await try_login(hub)
+    assert (status, page.title) == (403, "This account cannot be used here")
+    assert page.alert.endswith("Change it there, or ask support@example.org.")
+    assert (hub.rules(), service.requests) == (["username"], [])
 
 
 @pytest.mark.parametrize(

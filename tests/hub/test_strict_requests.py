@@ -6,6 +6,7 @@ import pytest
 
 from jupyterhub_af.hub.compat import IS_HUB_5, options_of_body, options_of_query
 from jupyterhub_af.hub.doors import is_server_name, read_body
+from jupyterhub_af.policy.errors import SelectionError
 
 START = frozenset({"user_options", "display_name"})
 CHANGE = frozenset({"name", *START})
@@ -60,7 +61,7 @@ def test_an_object_is_read_as_it_is():
     ],
 )
 def test_what_can_be_read_in_two_ways_or_none_is_refused(body, words):
-    with pytest.raises(ValueError, match=r"\.$") as refused:
+    with pytest.raises(SelectionError, match=r"\.$") as refused:
         read_body(body, CHANGE)
     assert words in str(refused.value)
 
