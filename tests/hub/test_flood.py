@@ -10,6 +10,7 @@ import pytest
 from jupyterhub_af.hub.flood import (
     LINES_A_MINUTE,
     LONGEST_LINE,
+    TRACEBACKS_A_MINUTE,
     StrangersBound,
     is_stranger,
 )
@@ -46,7 +47,7 @@ def log(clock: Clock, kept: Kept) -> Iterator[logging.Logger]:
     logger = logging.getLogger("test-flood")
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
-    bound = StrangersBound(clock)
+    bound = StrangersBound(logger, clock)
     logger.addFilter(bound)
     logger.addHandler(kept)
     yield logger
@@ -92,14 +93,37 @@ def test_lines_of_people_are_all_written_while_strangers_flood(log, kept):
     assert kept.lines.count("student1") == 2 * LINES_A_MINUTE
 
 
-def test_a_traceback_is_always_written(log, kept, stranger):
-    for _ in range(2 * LINES_A_MINUTE):
+def test_people_see_at_once_what_was_left_out_of_strangers(log, kept, clock):
+    token = is_stranger.set(True)
+    for _ in range(LINES_A_MINUTE + 1):
         log.info("stranger")
+    is_stranger.reset(token)
+    clock.now += 61
+    log.info("student1")
+    assert [line.split(" lines")[0] for line in kept.lines[-2:]] == [
+        "left out 1",
+        "student1",
+    ]
+
+
+def fail(log) -> None:
     try:
         raise RuntimeError("a bug")
     except RuntimeError:
         log.exception("it broke")
+
+
+def test_a_traceback_is_written_while_strangers_flood(log, kept, stranger):
+    for _ in range(2 * LINES_A_MINUTE):
+        log.info("stranger")
+    fail(log)
     assert kept.lines[-1] == "it broke"
+
+
+def test_a_traceback_is_no_way_to_flood(log, kept, stranger):
+    for _ in range(10 * TRACEBACKS_A_MINUTE):
+        fail(log)
+    assert kept.lines == ["it broke"] * TRACEBACKS_A_MINUTE
 
 
 def test_a_long_line_is_cut(log, kept, stranger):

@@ -161,3 +161,16 @@ def test_fields_become_options(data, options):
 def test_fields_that_are_not_of_the_form_are_refused(data):
     with pytest.raises(SelectionError, match=r"field|option"):
         parse_options(data)
+
+
+def test_cards_of_one_experiment_stand_together_under_its_name():
+    text = DEMO.read_text()
+    for slug, experiment in (("dodas-v5", "Hackathon"), ("own-image", "Hackathon")):
+        old = f"  - slug: {slug}\n"
+        assert old in text
+        text = text.replace(old, f"{old}    experiment: {experiment}\n")
+    page = form(STUDENT, text=text)
+    assert page.count('<h2 class="af-experiment">') == 1
+    places = [page.index(f'value="{s}"') for s in ("dodas-v5", "own-image", "ml-infn")]
+    assert places == sorted(places)
+    assert page.index(">Hackathon</h2>") < places[0]

@@ -61,6 +61,7 @@ async def test_iam_that_breaks_after_a_login_is_seen_at_the_next_one(
     for path in ("/.well-known/openid-configuration", "/jwk", "/authorize", "/token"):
         iam.status[path] = (503, "")
     monkeypatch.setattr("jupyterhub_af.hub.iam_client.KEEP_FAILURE_SECONDS", -1.0)
+    monkeypatch.setattr("jupyterhub_af.hub.key_set.KEEP_ANSWER_SECONDS", -1.0)
     status, page = await try_login(hub)
     assert (status, page.title) == (503, "The login service does not answer")
 

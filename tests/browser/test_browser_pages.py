@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from facility_world import RunningFacility
-from people import picture
+from people import enter, picture
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -69,18 +68,6 @@ def opened(browser: Browser, **options) -> Iterator[tuple[Page, list[str]]]:
         yield page, complaints
     finally:
         context.close()
-
-
-def enter(page: Page, facility: RunningFacility, username: str) -> None:
-    """Sign in, whatever the language of the page."""
-    page.goto(facility.url)
-    page.locator("main a.btn-jupyter").click()
-    page.fill("input[name=login]", username)
-    page.fill("input[name=password]", facility.password(username))
-    page.locator("form button[type=submit], form input[type=submit]").first.click()
-    if "/interaction" in page.url or facility.iam_url in page.url:
-        page.locator("form button[type=submit], form input[type=submit]").first.click()
-    page.wait_for_url(re.compile(re.escape(facility.url)))
 
 
 WORDS = {

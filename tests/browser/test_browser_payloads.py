@@ -13,8 +13,8 @@ from urllib.parse import quote
 import pytest
 from facility_world import RunningFacility, running_facility
 from payloads import PAYLOADS
+from people import enter
 from playwright.sync_api import Browser, BrowserContext, Page
-from test_pages import enter
 
 pytestmark = pytest.mark.browser
 IMAGE = "registry.example.org/af/dodas:5"
