@@ -16,7 +16,6 @@ from jupyterhub import orm
 from oauthenticator.oauth2 import OAuthenticator
 from pydantic import ValidationError
 from sqlalchemy import bindparam, select
-from tornado.log import access_log
 from traitlets import Float, TraitError, Unicode, default
 
 from jupyterhub_af.policy.access import Access, resolve_access
@@ -26,9 +25,10 @@ from jupyterhub_af.policy.messages import Account, AccountRequest, AuditEvent
 
 from .doors import make_door_handlers
 from .facility_aware import FacilityAware
-from .flood import bound_strangers
+from .flood import bound_strangers, is_stranger
 from .iam_client import IAMClient, Person, Tokens
 from .id_token import UnverifiedError
+from .metrics import count_dropped_group_values
 from .pages import make_page_handlers
 from .peer import PeerAwayError, PeerRefusedError
 from .refused_login import AccessRefusedError, SignInError, to_sign_in_error
@@ -150,8 +150,8 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
 
     def get_handlers(self, app: Any) -> list[tuple[Any, ...]]:
         """Return the way through the IAM, and our doors and pages before the hub's own."""
-        bound_strangers(self.log, access_log)
         return [
+            *bound_strangers(app),
             *super().get_handlers(app),
             *make_door_handlers(),
             *make_page_handlers(),
@@ -222,8 +222,11 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
             nonce_of(handler.get_state_cookie()),
             self.facility().iam.groups_claim,
         )
+        # by the IAM's word: what is logged from here on is about a person
+        is_stranger.set(False)
         account = await self._bind(handler, person)
         if person.groups.dropped:
+            count_dropped_group_values(person.groups.dropped)
             self.log.warning(
                 "dropped %d values of the groups of %s: not groups of this facility's form",
                 person.groups.dropped,
@@ -296,6 +299,8 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
         self, username: str, auth_model: Mapping[str, Any] | None
     ) -> bool:
         """Ask the facility alone; the refusal names groups seen and groups wanted."""
+        # the hub asks in a task of its own, which has not seen what authenticate set
+        is_stranger.set(False)
         groups = set((auth_model or {}).get("groups") or ())
         access = self._resolve(username, groups)
         await self._record(access)

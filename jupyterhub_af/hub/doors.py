@@ -28,6 +28,7 @@ from jupyterhub_af.policy.errors import SelectionError
 from jupyterhub_af.policy.sentence import Sentence, say
 
 from .compat import options_of_body
+from .flood import KnownCaller
 from .refusal import make_spawn_refusal
 from .strict_json import parse_object
 
@@ -134,7 +135,7 @@ def _is_plain(value: bytes) -> bool:
     return all(ord(letter) >= 0x20 and letter != "\x7f" for letter in text)
 
 
-class StrictDoor(BaseHandler):
+class StrictDoor(KnownCaller):
     """Refuse what cannot be read in one way, before JupyterHub reads it."""
 
     async def prepare(self) -> None:

@@ -27,6 +27,7 @@ from .strict_json import parse_object
 RENEW_SECONDS = 6 * 3600.0
 FORGET_SECONDS = 2 * 86400.0
 UNKNOWN_KEY_SECONDS = 60.0
+KEEP_ANSWER_SECONDS = 10.0
 KEEP_FAILURE_SECONDS = 10.0
 _SMALLEST_RSA_BITS = 2048
 _LARGEST_RSA_BITS = 8192
@@ -152,8 +153,13 @@ class KeySet:
                 return self._keys
 
     async def fetch(self, url: str) -> tuple[Key, ...]:
-        """Fetch the keys now; a failure of a moment ago is told again without asking."""
+        """Return the keys of now; the answer of a moment ago counts, a failure too.
+
+        Strangers come here: so many of them are not as many requests to the IAM.
+        """
         async with self._lock:
+            if self._is_younger(KEEP_ANSWER_SECONDS):
+                return self._keys
             return await self._fetch(url)
 
     async def keys_again(self, url: str) -> tuple[Key, ...]:

@@ -29,7 +29,7 @@ from tornado.web import StaticFileHandler
 
 from .asking import Asking, asking
 from .doors import PlainNext, StrictForm
-from .flood import is_stranger
+from .flood import KnownCaller
 from .language import load_languages
 
 ASSETS = Path(__file__).parent / "static"
@@ -52,15 +52,12 @@ def _version(name: str) -> str:
     return hashlib.sha256((ASSETS / name).read_bytes()).hexdigest()[:12]
 
 
-class FacilityPage(PlainNext, BaseHandler):
+class FacilityPage(KnownCaller, PlainNext, BaseHandler):
     """Speak the browser's language, and run nothing that stands in a page."""
 
     async def prepare(self) -> None:
         """Say who asks to what is called from here."""
-        # what is written until somebody is known may be a stranger's
-        is_stranger.set(True)
         await super().prepare()
-        is_stranger.set(self.current_user is None)
         asking.set(Asking(self.locale.translate, self.posted_fields()))
 
     def posted_fields(self) -> dict[str, list[str]]:

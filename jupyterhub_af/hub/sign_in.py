@@ -9,15 +9,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyterhub.handlers import BaseHandler
 from oauthenticator.oauth2 import OAuthCallbackHandler, OAuthLoginHandler
 from tornado.httputil import url_concat
 
 from .asking import to_words
+from .flood import is_stranger
 from .pages import FacilityPage
 from .refused_login import SignInError, cancelled, iam_said_no, not_usable, stale
+
+if TYPE_CHECKING:
+    from jupyterhub.user import User
 
 _LONGEST_NEXT = 2048
 
@@ -104,6 +108,11 @@ class IAMCallbackHandler(FacilityPage, OAuthCallbackHandler):
             await show_page(self, error)
             return
         self.redirect(self.get_next_url(user))
+
+    def set_login_cookie(self, user: User) -> None:
+        """Log somebody in, who is no stranger from here on."""
+        is_stranger.set(False)
+        super().set_login_cookie(user)
 
     def check_error(self) -> None:
         """Refuse in our words what the IAM refused; its own text is not shown."""

@@ -110,8 +110,10 @@ def read_groups(claims: Mapping[str, object], *, claim: str = "auto") -> GroupsR
 
 def _read_form(value: object, form: _Form) -> GroupsRead:
     """Return what one claim's value gives in its form."""
-    if not isinstance(value, list | tuple) or len(value) > MAX_GROUPS:
+    if not isinstance(value, list | tuple):
         return GroupsRead(frozenset(), dropped=1, is_present=True)
+    if len(value) > MAX_GROUPS:
+        return GroupsRead(frozenset(), dropped=len(value), is_present=True)
     groups = {
         group
         for item in value
