@@ -20,7 +20,9 @@ PROFILE_SCOPES = {
     "iam": (),
     "wlcg": ("wlcg.groups",),
     "kc": (),
-    "aarc": ("eduperson_entitlement",),
+    # userinfo has its groups for who does not ask; for who does, the access token has
+    # them too, and is then longer than a header may be
+    "aarc": (),
 }
 
 
