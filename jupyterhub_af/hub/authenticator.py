@@ -80,6 +80,8 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
     )
 
     _iam: IAMClient | None = None
+    # whom the register has bound already: it asks no more whether a name is an old user's
+    _bound: set[tuple[str, str]]
 
     @default("enable_auth_state")
     def _default_enable_auth_state(self) -> bool:
@@ -116,6 +118,7 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
     def __init__(self, **kwargs: Any) -> None:
         """Refuse to be made without a valid facility file."""
         super().__init__(**kwargs)
+        self._bound = set()
         try:
             self.facility()
         except (AFError, OSError, UnicodeDecodeError) as error:
@@ -237,12 +240,13 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
     async def _bind(self, handler: BaseHandler, person: Person) -> Account:
         """Return the account that the register has for a person, or makes now."""
         name = self.normalize_username(person.preferred_username)
+        who = (person.issuer, person.subject)
         try:
             request = AccountRequest(
                 issuer=person.issuer,
                 subject=person.subject,
                 preferred_username=person.preferred_username,
-                is_known_to_hub=_is_user(handler, name),
+                is_known_to_hub=who not in self._bound and _is_user(handler, name),
             )
         except ValidationError:
             raise UnverifiedError("username") from None
@@ -251,6 +255,7 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
         if self.normalize_username(account.name) != account.name:
             msg = f"The service gave the name {account.name!r}, which the hub would change."
             raise PeerAwayError(msg)
+        self._bound.add(who)
         return account
 
     async def token_to_user(self, token_info: Mapping[str, Any]) -> dict[str, Any]:
