@@ -109,40 +109,35 @@ class Health(Message):
     problems: tuple[str, ...] = ()
 
 
-class AreaOfMine(Message):
-    """An area as its person sees it in the server."""
+class ServerEvent(Message):
+    """hub → service: a server of a person runs now, or ended. ``start_id`` is its plan's."""
 
-    name: str
-    path: str
-    read_only: bool
-
-
-class ServerOfMine(Message):
-    """The server that asks, as its recorded plan says."""
-
-    name: str
-    profile: str
-    profile_display_name: str
-    size: str
-    gpu: str | None
-    cores: float
-    memory_bytes: int
-    start_id: str
-    areas: tuple[AreaOfMine, ...]
+    user: Name
+    server_name: Annotated[str, Field(max_length=255)]
+    start_id: Identifier
+    state: Literal["running", "stopped"]
 
 
-class FacilityOfMine(Message):
-    """The facility's name and whom to ask."""
+class ClusterState(Message):
+    """gateway → service: one active Dask cluster.
 
-    name: str
-    contact: str
+    It belongs to the start of a server, not to the server's name. ``wanted`` and
+    ``ready`` count workers; ``started_at`` is in seconds since 1970 (UTC).
+    """
+
+    name: Name
+    user: Name
+    server_name: Annotated[str, Field(max_length=255)]
+    start_id: Identifier
+    status: Literal["pending", "running", "stopping"]
+    started_at: float
+    worker_cores: Annotated[float, Field(gt=0)]
+    worker_memory_bytes: Annotated[int, Field(gt=0)]
+    wanted: Annotated[int, Field(ge=0)]
+    ready: Annotated[int, Field(ge=0)]
 
 
-class Me(Message):
-    """service → Lab: who I am here. ``server`` is None where no server asks."""
+class Clusters(Message):
+    """gateway → service: every active cluster; what is not in it has ended."""
 
-    user: str
-    groups: tuple[str, ...]
-    admin: bool
-    facility: FacilityOfMine
-    server: ServerOfMine | None
+    clusters: tuple[ClusterState, ...]

@@ -16,9 +16,10 @@ from tornado.web import Application, HTTPError
 
 from jupyterhub_af.policy.access import resolve_access
 from jupyterhub_af.policy.identity import make_identity
-from jupyterhub_af.policy.messages import (
+from jupyterhub_af.policy.panel import (
     AreaOfMine,
     FacilityOfMine,
+    LeftOutOfMine,
     Me,
     ServerOfMine,
 )
@@ -188,9 +189,20 @@ def to_server(plan: ServerPlan) -> ServerOfMine:
         cores=plan.cores,
         memory_bytes=plan.memory_bytes,
         start_id=plan.start_id,
+        home=plan.home,
         areas=tuple(
-            AreaOfMine(name=m.area, path=m.path, read_only=m.read_only)
+            AreaOfMine(
+                name=m.area,
+                kind=m.kind,
+                path=m.path,
+                read_only=m.read_only,
+                survives=m.kind != "cvmfs",
+                group=m.group,
+            )
             for m in plan.mounts
+        ),
+        left_out=tuple(
+            LeftOutOfMine(name=area.area, reason=area.reason) for area in plan.left_out
         ),
     )
 

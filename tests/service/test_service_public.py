@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from service_world import FACILITY, ServiceProcess, person, running
 
-from jupyterhub_af.policy.messages import Health, Me, Refusal, plan_to_json
+from jupyterhub_af.policy.messages import Health, Refusal, plan_to_json
+from jupyterhub_af.policy.panel import Me
 from jupyterhub_af.policy.plan import Ids
 from jupyterhub_af.service.public import Caller, server_of
 
@@ -57,10 +58,26 @@ def test_a_server_s_token_says_who_and_which_server(service, hub, start):
         "cores": 1.0,
         "memory_bytes": 2 * 1024**3,
         "start_id": "start-of-alice-one",
+        "home": "/af/private",
         "areas": (
-            {"name": "private", "path": "/af/private", "read_only": False},
-            {"name": "collab", "path": "/af/collab/GW", "read_only": False},
+            {
+                "name": "private",
+                "kind": "private",
+                "path": "/af/private",
+                "read_only": False,
+                "survives": True,
+                "group": None,
+            },
+            {
+                "name": "collab",
+                "kind": "collab",
+                "path": "/af/collab/GW",
+                "read_only": False,
+                "survives": True,
+                "group": "hackathon/gw",
+            },
         ),
+        "left_out": (),
     }
     assert reply.headers["cache-control"] == "no-store"
 

@@ -6,21 +6,83 @@ import pytest
 from pydantic import ValidationError
 from worlds import plan_of
 
-from jupyterhub_af.policy import messages
+from jupyterhub_af.policy import messages, panel
 from jupyterhub_af.policy.messages import (
     Account,
     AccountRequest,
     AuditEvent,
+    Clusters,
+    ClusterState,
     EnsureReply,
     Health,
     IdsReply,
     IdsRequest,
-    Me,
     Message,
     Refusal,
+    ServerEvent,
     parse_plan,
     plan_to_json,
 )
+from jupyterhub_af.policy.panel import (
+    Busy,
+    ClusterOfMine,
+    ClustersEvent,
+    DaskOfMine,
+    HistoryEvent,
+    HistoryLine,
+    Lifetime,
+    LifetimeEvent,
+    Me,
+    MeEvent,
+    panel_schema,
+)
+
+CLUSTER = {
+    "name": "0f",
+    "user": "u",
+    "server_name": "",
+    "start_id": "s",
+    "status": "running",
+    "started_at": 1.0,
+    "worker_cores": 1.0,
+    "worker_memory_bytes": 1,
+    "wanted": 2,
+    "ready": 0,
+}
+MY_CLUSTER = {
+    **{k: v for k, v in CLUSTER.items() if k not in ("user", "start_id")},
+    "is_of_this_server": True,
+}
+DASK = {
+    "max_clusters": 1,
+    "worker_cores": [1.0, 2.0],
+    "worker_memory_bytes": [1, 2],
+    "user_cores": 4.0,
+    "user_memory_bytes": 4,
+    "used_cores": 0.0,
+    "used_memory_bytes": 0,
+    "idle_seconds": 60,
+}
+LIFETIME = {
+    "started_at": 1.0,
+    "last_active_at": 1.0,
+    "idle_seconds": 60,
+    "longest_seconds": None,
+    "active_while": ["kernels"],
+    "idle_stop_at": 61.0,
+    "longest_stop_at": None,
+    "stop_at": 61.0,
+    "warn_seconds": 30,
+}
+LINE = {
+    "id": 1,
+    "at": 1.0,
+    "actor": "u",
+    "action": "server.start",
+    "target": "u/",
+    "rule": "",
+    "result": "done",
+}
 
 GOOD: dict[type[Message], dict[str, object]] = {
     AccountRequest: {"issuer": "https://i/", "subject": "s", "preferred_username": "u"},
@@ -50,19 +112,49 @@ GOOD: dict[type[Message], dict[str, object]] = {
             "cores": 1.0,
             "memory_bytes": 1,
             "start_id": "s",
-            "areas": [{"name": "private", "path": "/af/private", "read_only": False}],
+            "home": "/af/private",
+            "areas": [
+                {
+                    "name": "private",
+                    "kind": "private",
+                    "path": "/af/private",
+                    "read_only": False,
+                    "survives": True,
+                    "group": None,
+                }
+            ],
+            "left_out": [{"name": "shared", "reason": "It is for others."}],
         },
     },
+    ServerEvent: {"user": "u", "server_name": "", "start_id": "s", "state": "running"},
+    ClusterState: CLUSTER,
+    Clusters: {"clusters": [CLUSTER]},
+    ClusterOfMine: MY_CLUSTER,
+    DaskOfMine: DASK,
+    Lifetime: LIFETIME,
+    HistoryLine: LINE,
+    Busy: {"kernels": 1, "terminals": 0},
 }
-NESTED = {"FacilityOfMine", "ServerOfMine", "AreaOfMine"}
+GOOD |= {
+    MeEvent: {"kind": "me", "me": GOOD[Me]},
+    LifetimeEvent: {"kind": "lifetime", "lifetime": LIFETIME},
+    ClustersEvent: {"kind": "clusters", "clusters": [MY_CLUSTER], "dask": DASK},
+    HistoryEvent: {"kind": "history", "lines": [LINE]},
+}
+NESTED = {"FacilityOfMine", "ServerOfMine", "AreaOfMine", "LeftOutOfMine"}
 
 
 def test_every_message_is_in_the_table():
-    known = {
-        name for name in vars(messages) if isinstance(getattr(messages, name), type)
+    kinds = [*vars(messages).values(), *vars(panel).values()]
+    made = {k for k in kinds if isinstance(k, type) and issubclass(k, Message)}
+    assert {k.__name__ for k in made} - NESTED - {"Message"} <= {
+        kind.__name__ for kind in GOOD
     }
-    made = {n for n in known if issubclass(getattr(messages, n), Message)} - {"Message"}
-    assert made - NESTED <= {kind.__name__ for kind in GOOD}
+
+
+def test_the_schema_of_the_panel_describes_every_kind_of_event():
+    kinds = panel_schema()["discriminator"]["mapping"]
+    assert set(kinds) == {"me", "lifetime", "clusters", "history"}
 
 
 @pytest.mark.parametrize("kind", GOOD)
@@ -116,6 +208,11 @@ def test_every_key_without_a_default_is_needed(kind):
         pytest.param(AuditEvent, {"detail": "x" * 501}, id="a long detail"),
         pytest.param(IdsRequest, {"groups": "abc"}, id="a text for a list"),
         pytest.param(Health, {"status": "fine"}, id="an unknown status"),
+        pytest.param(ClusterState, {"wanted": -1}, id="workers below none"),
+        pytest.param(ClusterState, {"worker_cores": 0}, id="workers without cores"),
+        pytest.param(ClusterState, {"status": "well"}, id="a cluster's unknown status"),
+        pytest.param(ServerEvent, {"state": "asleep"}, id="a server's unknown state"),
+        pytest.param(Busy, {"kernels": -1}, id="kernels below none"),
     ],
 )
 def test_this_value_is_refused(kind, change):

@@ -1,0 +1,177 @@
+"""What the service tells the Lab of a person and their server: the panel's own words.
+
+One stream carries it: a ``PanelEvent`` of each kind when the Lab first listens, then
+one whenever something of that kind changed. ``panel_schema`` is what the browser's
+types are generated from. Times are seconds since 1970 (UTC), memory is in bytes,
+durations are in seconds. Nothing here is secret and nothing is about other people.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from .messages import Message
+from .storage import Kind
+
+ActiveWhile = Literal["kernels", "clusters"]
+
+
+class AreaOfMine(Message):
+    """A mount as its person sees it in the server.
+
+    ``survives`` says whether what is written there outlives the server; ``group`` is
+    whose it is where it belongs to a group.
+    """
+
+    name: str
+    kind: Kind
+    path: str
+    read_only: bool
+    survives: bool
+    group: str | None
+
+
+class LeftOutOfMine(Message):
+    """An area that the server does not have, and why."""
+
+    name: str
+    reason: str
+
+
+class ServerOfMine(Message):
+    """The server that asks, as its recorded plan says."""
+
+    name: str
+    profile: str
+    profile_display_name: str
+    size: str
+    gpu: str | None
+    cores: float
+    memory_bytes: int
+    start_id: str
+    home: str
+    areas: tuple[AreaOfMine, ...]
+    left_out: tuple[LeftOutOfMine, ...]
+
+
+class FacilityOfMine(Message):
+    """The facility's name and whom to ask."""
+
+    name: str
+    contact: str
+
+
+class Me(Message):
+    """Who I am here. ``server`` is None where no server asks."""
+
+    user: str
+    groups: tuple[str, ...]
+    admin: bool
+    facility: FacilityOfMine
+    server: ServerOfMine | None
+
+
+class Lifetime(Message):
+    """When the server will be stopped, and by which rule; None: never by that rule.
+
+    ``idle_stop_at`` moves with the person's activity, ``longest_stop_at`` does not.
+    ``stop_at`` is the earlier of the two; the Lab warns ``warn_seconds`` before it.
+    ``active_while`` is what counts as activity beside the person's own.
+    """
+
+    started_at: float
+    last_active_at: float
+    idle_seconds: int | None
+    longest_seconds: int | None
+    active_while: tuple[ActiveWhile, ...]
+    idle_stop_at: float | None
+    longest_stop_at: float | None
+    stop_at: float | None
+    warn_seconds: int
+
+
+class ClusterOfMine(Message):
+    """One of the person's Dask clusters. ``wanted`` and ``ready`` count its workers."""
+
+    name: str
+    server_name: str
+    is_of_this_server: bool
+    status: Literal["pending", "running", "stopping"]
+    started_at: float
+    worker_cores: float
+    worker_memory_bytes: int
+    wanted: int
+    ready: int
+
+
+class DaskOfMine(Message):
+    """The ceilings of the profile's clusters, and what all of mine use of them."""
+
+    max_clusters: int
+    worker_cores: tuple[float, float]
+    worker_memory_bytes: tuple[int, int]
+    user_cores: float
+    user_memory_bytes: int
+    used_cores: float
+    used_memory_bytes: int
+    idle_seconds: int
+
+
+class HistoryLine(Message):
+    """A line of the audit about the person: who did what to whom, with which result."""
+
+    id: int
+    at: float
+    actor: str
+    action: str
+    target: str
+    rule: str
+    result: str
+
+
+class MeEvent(Message):
+    """Who I am changed: always the first event."""
+
+    kind: Literal["me"] = "me"
+    me: Me
+
+
+class LifetimeEvent(Message):
+    """When the server stops changed; None where no server asks."""
+
+    kind: Literal["lifetime"] = "lifetime"
+    lifetime: Lifetime | None
+
+
+class ClustersEvent(Message):
+    """My clusters, all of them; ``dask`` is None where the profile has none."""
+
+    kind: Literal["clusters"] = "clusters"
+    clusters: tuple[ClusterOfMine, ...]
+    dask: DaskOfMine | None
+
+
+class HistoryEvent(Message):
+    """The newest lines about me, oldest first; later events carry only new lines."""
+
+    kind: Literal["history"] = "history"
+    lines: tuple[HistoryLine, ...]
+
+
+PanelEvent = Annotated[
+    MeEvent | LifetimeEvent | ClustersEvent | HistoryEvent, Field(discriminator="kind")
+]
+
+
+class Busy(Message):
+    """Lab's server → service: how many of its kernels and terminals work right now."""
+
+    kernels: Annotated[int, Field(ge=0, le=10_000)]
+    terminals: Annotated[int, Field(ge=0, le=10_000)] = 0
+
+
+def panel_schema() -> dict[str, Any]:
+    """Return the JSON Schema of ``PanelEvent`` with all it is made of."""
+    return TypeAdapter(PanelEvent).json_schema()
