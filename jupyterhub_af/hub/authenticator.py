@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from sqlalchemy import bindparam, select
 from traitlets import Float, TraitError, Unicode, default
 
+from jupyterhub_af.line.peer import PeerAwayError, PeerRefusedError
 from jupyterhub_af.policy.access import Access, resolve_access
 from jupyterhub_af.policy.errors import AFError
 from jupyterhub_af.policy.identity import make_identity
@@ -30,7 +31,6 @@ from .iam_client import IAMClient, Person, Tokens
 from .id_token import UnverifiedError
 from .metrics import count_dropped_group_values
 from .pages import make_page_handlers
-from .peer import PeerAwayError, PeerRefusedError
 from .refused_login import AccessRefusedError, SignInError, to_sign_in_error
 from .secret_file import read_secret
 from .sign_in import IAMCallbackHandler, IAMLoginHandler, nonce_of

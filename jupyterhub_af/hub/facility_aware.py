@@ -13,12 +13,12 @@ from traitlets import Unicode
 from traitlets.config import LoggingConfigurable
 
 from jupyterhub_af.catalogue import Catalogue
+from jupyterhub_af.line.peer import Peer
 from jupyterhub_af.policy.access import Access, resolve_access
 from jupyterhub_af.policy.facility import Facility
 from jupyterhub_af.policy.identity import make_identity
 
 from .metrics import show_facility
-from .peer import Peer
 
 if TYPE_CHECKING:
     from jupyterhub.user import User

@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from jupyterhub_af.line.sessions import session_for
 from jupyterhub_af.policy.errors import AFError
-
-from .sessions import session_for
 
 # an ID token, an access token with the same groups, and the rest
 MAX_BYTES = 2 * 1024 * 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jupyterhub_af.line.peer import PeerAwayError, PeerRefusedError
 from jupyterhub_af.policy.access import Access
 from jupyterhub_af.policy.errors import AFError
 from jupyterhub_af.policy.facility import Facility
@@ -10,7 +11,6 @@ from jupyterhub_af.policy.sentence import Sentence, say
 from .iam_client import IAMRefusedError
 from .iam_http import IAMAwayError
 from .id_token import UnverifiedError
-from .peer import PeerAwayError, PeerRefusedError
 from .secret_file import SecretFileError
 
 _REFUSALS_OF_PEOPLE = frozenset({400, 403, 409})

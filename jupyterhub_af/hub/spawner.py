@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
-import select
 import signal
 import subprocess
 import time
@@ -24,49 +22,27 @@ from jupyterhub.spawner import LocalProcessSpawner
 from tornado.web import HTTPError
 from traitlets import Dict, Unicode, default
 
+from jupyterhub_af.machine import cgroup, process
+from jupyterhub_af.machine.bubblewrap import (
+    Launch,
+    environment_variables,
+    make_host,
+    read_tail,
+    send,
+    write_names,
+)
 from jupyterhub_af.policy.access import Access, Place, limit_access
 from jupyterhub_af.policy.facility import Gpu, Profile
 from jupyterhub_af.policy.names import make_slug
 from jupyterhub_af.policy.plan import ServerPlan
-from jupyterhub_af.policy.sandbox import (
-    Bind,
-    SandboxHost,
-    group_text,
-    make_bwrap_arguments,
-    make_person_command,
-    passwd_text,
-)
 from jupyterhub_af.policy.sentence import Sentence, say
 from jupyterhub_af.policy.storage import AREAS_ROOT
 
-from . import cgroup, process
 from .refusal import make_spawn_refusal
 from .start import PlannedStart
 
-BWRAP = "/usr/bin/bwrap"
-INFO_SECONDS = 10.0
 STOP_SECONDS = 10.0
 LISTEN_SECONDS = 50.0
-_ETC = (
-    *("alternatives", "ca-certificates", "ssl/certs", "fonts", "localtime", "timezone"),
-    *(
-        "hosts",
-        "nsswitch.conf",
-        "resolv.conf",
-        "ld.so.cache",
-        "ld.so.conf",
-        "ld.so.conf.d",
-    ),
-    *(
-        "mime.types",
-        "protocols",
-        "services",
-        "profile",
-        "bash.bashrc",
-        "inputrc",
-        "debian_version",
-    ),
-)
 _SERVER_ARGUMENTS = (
     f"--ServerApp.root_dir={AREAS_ROOT}",
     # on a shared loopback another uid could read a kernel's output over TCP
@@ -143,9 +119,7 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
         if self.plan is None:
             return env
         environment = self.environments[self.plan.image]
-        paths = (f"{environment}/bin", "/usr/local/bin", "/usr/bin", "/bin")
-        own = {"PATH": ":".join(paths), "VIRTUAL_ENV": environment}
-        return {**env, **own, **self.plan.environment}
+        return {**env, **environment_variables(self.plan, environment)}
 
     def make_preexec_fn(self, name: str) -> Callable[[], None]:
         """Return what runs between fork and exec: enter the limits, let groups write."""
@@ -174,47 +148,38 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
         return address
 
     async def _start_sandbox(self, plan: ServerPlan, folder: Path) -> tuple[str, int]:
-        """Run bwrap with its arguments on a descriptor: paths do not show in ``ps``."""
-        host = self._host(plan, folder)
+        """Run the sandbox and wait until the server in it listens."""
         environment = self.environments[plan.image]
-        arguments = _to_descriptor(make_bwrap_arguments(plan, host))
-        info_read, info_write = os.pipe()
-        log = os.open(
-            folder / "server.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
-        )
-        self.cmd = [
-            *(BWRAP, "--args", str(arguments), "--info-fd", str(info_write), "--"),
-            *make_person_command(plan, host),
-            *(f"{environment}/bin/python", "-m", "jupyterhub.singleuser"),
-        ]
+        host = make_host(volume=self.volume, environment=environment, folder=folder)
+        command = (f"{environment}/bin/python", "-m", "jupyterhub.singleuser")
+        log = folder / "server.log"
+        with Launch(plan, host, command, log) as launch:
+            address = await self._run(plan, launch)
+            self._init_pid = await asyncio.to_thread(launch.read_init_pid)
+        if not self._init_pid:
+            self.log.error(
+                "the sandbox of %s did not start: %s", plan.user, read_tail(log)
+            )
+            raise self._sandbox_failed()
+        self._start_ticks = process.read_start_ticks(self.pid) or 0
+        self._boot_id = process.read_boot_id()
+        await self._wait_until_listening(plan, log)
+        return address
+
+    async def _run(self, plan: ServerPlan, launch: Launch) -> tuple[str, int]:
+        self.cmd = launch.command
         self.popen_kwargs = {
-            "pass_fds": [arguments, info_write],
+            "pass_fds": launch.descriptors,
             "stdin": subprocess.DEVNULL,
-            "stdout": log,
-            "stderr": log,
+            "stdout": launch.log,
+            "stderr": launch.log,
             "cwd": "/",
         }
         try:
             address: tuple[str, int] = await super().start()
         except (OSError, subprocess.SubprocessError) as error:
-            os.close(info_read)
             self.log.exception("could not run the sandbox of %s", plan.user)
             raise self._sandbox_failed() from error
-        finally:
-            for descriptor in (arguments, info_write, log):
-                os.close(descriptor)
-        try:
-            self._init_pid = await asyncio.to_thread(_read_init_pid, info_read)
-        finally:
-            os.close(info_read)
-        if not self._init_pid:
-            self.log.error(
-                "the sandbox of %s did not start: %s", plan.user, _tail(folder)
-            )
-            raise self._sandbox_failed()
-        self._start_ticks = process.read_start_ticks(self.pid) or 0
-        self._boot_id = process.read_boot_id()
-        await self._wait_until_listening(plan, folder)
         return address
 
     def _sandbox_failed(self) -> HTTPError:
@@ -224,7 +189,7 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
         )
         return make_spawn_refusal(msg, rule="sandbox-failed", status=500)
 
-    async def _wait_until_listening(self, plan: ServerPlan, folder: Path) -> None:
+    async def _wait_until_listening(self, plan: ServerPlan, log: Path) -> None:
         """Return once the server listens; a server that ends at once is said at once.
 
         The hub would wait for its time-out and then know no reason.
@@ -232,7 +197,7 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
         deadline = time.monotonic() + LISTEN_SECONDS
         while time.monotonic() < deadline and not await _is_listening(self.port):
             if await self.poll() is not None:
-                self.log.error("the server of %s ended: %s", plan.user, _tail(folder))
+                self.log.error("the server of %s ended: %s", plan.user, read_tail(log))
                 msg = (
                     f"Your server ended while it was starting. Your files are as they were; "
                     f"tell {self.facility().contact}."
@@ -258,7 +223,7 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
         """
         if not now and self._init_pid and await self.poll() is None:
             for pid in process.read_children(self._init_pid)[:1]:
-                _kill(pid, signal.SIGTERM)
+                send(pid, signal.SIGTERM)
             await self.wait_for_death(STOP_SECONDS)
         self._end_sandbox()
         await super().stop(now=True)
@@ -296,9 +261,7 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
         """Write the passwd and group that the sandbox will have, and make its limits."""
         folder = self._folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, text in (("passwd", passwd_text(plan)), ("group", group_text(plan))):
-            (folder / name).write_text(text, encoding="utf8")
-            (folder / name).chmod(0o644)
+        write_names(plan, folder)
         controller = cgroup.find_controller() if os.geteuid() == 0 else None
         if controller is None:
             self.log.warning("this machine holds no server to its memory and cores")
@@ -309,28 +272,9 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
             self._groups = controller.make(f"{facility}-{folder.name}", limits)
         return folder
 
-    def _host(self, plan: ServerPlan, folder: Path) -> SandboxHost:
-        etc = (Path("/etc") / name for name in _ETC)
-        environment = self.environments[plan.image]
-        return SandboxHost(
-            volume=self.volume,
-            read_only=(
-                *(
-                    Bind(str(path.resolve()), str(path))
-                    for path in etc
-                    if path.exists()
-                ),
-                Bind(str(folder / "passwd"), "/etc/passwd"),
-                Bind(str(folder / "group"), "/etc/group"),
-                Bind(environment, environment),
-            ),
-            cvmfs="/cvmfs" if Path("/cvmfs").is_dir() else None,
-            is_root=os.geteuid() == 0,
-        )
-
     def _end_sandbox(self) -> None:
         if self._init_pid:
-            _kill(self._init_pid, signal.SIGKILL)
+            send(self._init_pid, signal.SIGKILL)
 
     def _end_at_once(self) -> None:
         """End whatever of a failed start runs, and its limits."""
@@ -353,34 +297,3 @@ async def _is_listening(port: int) -> bool:
         return False
     writer.close()
     return True
-
-
-def _to_descriptor(words: tuple[str, ...]) -> int:
-    """Return a descriptor in memory that holds the words, each ended by NUL."""
-    descriptor = os.memfd_create("bwrap-arguments")
-    os.write(descriptor, b"".join(word.encode() + b"\0" for word in words))
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
-def _read_init_pid(descriptor: int) -> int:
-    """Return the pid of the sandbox's first process; bwrap writes its JSON in pieces."""
-    text = b""
-    while b"}" not in text:
-        ready, _, _ = select.select([descriptor], [], [], INFO_SECONDS)
-        piece = os.read(descriptor, 4096) if ready else b""
-        if not piece:
-            return 0
-        text += piece
-    return int(json.loads(text)["child-pid"])
-
-
-def _tail(folder: Path) -> str:
-    return (folder / "server.log").read_text(encoding="utf8", errors="replace")[-2000:]
-
-
-def _kill(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tornado import web
 from traitlets import default
 
+from jupyterhub_af.line.peer import PeerAwayError, PeerRefusedError
 from jupyterhub_af.policy.access import Access
 from jupyterhub_af.policy.errors import SelectionError
 from jupyterhub_af.policy.messages import (
@@ -32,7 +33,6 @@ from .asking import asking
 from .compat import SpawnException, options_of_query
 from .facility_aware import FacilityAware
 from .form import parse_options, read_fields, render_form
-from .peer import PeerAwayError, PeerRefusedError
 from .refusal import make_spawn_refusal
 
 if TYPE_CHECKING:

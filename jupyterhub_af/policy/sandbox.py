@@ -44,7 +44,8 @@ class SandboxHost:
     """What the machine gives a sandbox; every path is absolute and resolved.
 
     ``volume`` is the folder the areas lie in, ``read_only`` the environment and the
-    files of ``/etc``, ``cvmfs`` None where the machine has none.
+    files of ``/etc``, ``cvmfs`` None where the machine has none. ``dies_with_parent``
+    is off for what must outlive a restart of the process that started it.
     """
 
     volume: str
@@ -52,6 +53,7 @@ class SandboxHost:
     cvmfs: str | None
     is_root: bool
     host_name: str = "af"
+    dies_with_parent: bool = True
 
 
 def make_bwrap_arguments(plan: ServerPlan, host: SandboxHost) -> tuple[str, ...]:
@@ -142,7 +144,8 @@ def group_text(plan: ServerPlan) -> str:
 
 def _namespaces(host: SandboxHost) -> tuple[str, ...]:
     shared = ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
-    return (*shared, "--hostname", host.host_name, "--die-with-parent")
+    ends = ("--die-with-parent",) if host.dies_with_parent else ()
+    return (*shared, "--hostname", host.host_name, *ends)
 
 
 def _privileges(plan: ServerPlan, host: SandboxHost) -> tuple[str, ...]:

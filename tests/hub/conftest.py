@@ -23,7 +23,7 @@ from fake_iam import CLIENT_ID, CLIENT_SECRET, FakeIAM, FakeService
 
 from jupyterhub_af.hub import templates_dir
 from jupyterhub_af.hub.authenticator import IAMAuthenticator
-from jupyterhub_af.hub.sessions import close_sessions
+from jupyterhub_af.line.sessions import close_sessions
 
 FACILITY = """
 version: 1

@@ -14,7 +14,7 @@ from sign_in_world import STUDENT, try_login
 from jupyterhub_af.hub import key_set
 from jupyterhub_af.hub.iam_client import IAMClient, Tokens
 from jupyterhub_af.hub.id_token import UnknownKeyError, UnverifiedError
-from jupyterhub_af.hub.sessions import close_sessions
+from jupyterhub_af.line.sessions import close_sessions
 
 pytestmark = [
     pytest.mark.hub,

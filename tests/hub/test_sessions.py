@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from jupyterhub_af.hub.peer import Peer, PeerAwayError
-from jupyterhub_af.hub.sessions import close_sessions, session_for
+from jupyterhub_af.line.peer import Peer, PeerAwayError
+from jupyterhub_af.line.sessions import close_sessions, session_for
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +98,7 @@ async def test_addresses_do_not_share_a_session():
 
 PROGRAM = """
 import asyncio, sys
-from jupyterhub_af.hub.sessions import session_for
+from jupyterhub_af.line.sessions import session_for
 
 async def main():
     session, base = session_for("unix:" + sys.argv[1])

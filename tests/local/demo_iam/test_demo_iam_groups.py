@@ -16,7 +16,7 @@ from iam_driver import (
 )
 
 from jupyterhub_af.hub.iam_client import IAMClient, Person
-from jupyterhub_af.hub.sessions import close_sessions
+from jupyterhub_af.line.sessions import close_sessions
 from jupyterhub_af.policy.groups import ancestors
 
 # what each profile wants to be asked before it says groups in the ID token

@@ -1,4 +1,4 @@
-"""The hub's lasting connections: to the facility's other processes, and to the IAM.
+"""Lasting connections: to the facility's other processes, and to the IAM.
 
 A login asks the IAM once and the service twice; a connection made anew for each question costs more
 than the question. Each event loop has one session per address, and a task that closes

@@ -1,4 +1,4 @@
-"""The hub's line to another process of the facility: service or storage agent.
+"""The line to another process of the facility: service, storage agent or gateway.
 
 An address is ``unix:/path/of/socket`` or ``http://host:port``; the secret is read from
 its file at each call, so that a changed secret needs no restart.
@@ -34,7 +34,7 @@ class PeerAwayError(AFError):
 
 
 class Peer:
-    """One process that the hub asks."""
+    """One process to ask."""
 
     def __init__(self, name: str, url: str, secret_file: str) -> None:
         self.name = name
