@@ -46,12 +46,20 @@ c.ConfigurableHTTPProxy.pid_file = str(folder / "proxy.pid")
 c.LocalSpawner.environments = settings["environments"]
 c.LocalSpawner.volume = settings["volume"]
 c.LocalSpawner.run_dir = settings["servers"]
-c.LocalSpawner.environment = {"AF_SERVICE_URL": f"{settings['url']}services/af/"}
+c.LocalSpawner.environment = {
+    "AF_SERVICE_URL": f"{settings['url']}services/af/",
+    "DASK_GATEWAY__ADDRESS": settings["gateway_url"],
+    "DASK_GATEWAY__PROXY_ADDRESS": f"gateway://{settings['dask_proxy_address']}",
+    # dashboards are shown by the server's own extension; the client fills in the prefix
+    "DASK_GATEWAY__PUBLIC_ADDRESS": "{JUPYTERHUB_SERVICE_PREFIX}jupyterlab-af",
+    "DASK_GATEWAY__AUTH__TYPE": "jupyterhub",
+}
 # what a server's own token may do: say that it lives, answer its person, ask the service
 c.LocalSpawner.server_token_scopes = [
     "users:activity!user",
     "access:servers!server",
     "access:services!service=af",
+    "access:services!service=dask-gateway",
 ]
 # also how soon a service or an agent that ended is started again
 c.Spawner.poll_interval = 5
@@ -59,7 +67,26 @@ c.LocalSpawner.http_timeout = 60
 c.LocalSpawner.start_timeout = 60
 
 c.JupyterHub.load_roles = [
-    {"name": "user", "scopes": ["self", "access:services!service=af"]}
+    {
+        "name": "user",
+        "scopes": [
+            "self",
+            "access:services!service=af",
+            "access:services!service=dask-gateway",
+        ],
+    },
+    # the keeper: sees which servers run, stops those whose time is over, reaps clusters
+    {
+        "name": "keeper",
+        "services": ["af"],
+        "scopes": [
+            "list:users",
+            "read:servers",
+            "read:users:activity",
+            "delete:servers",
+            "access:services!service=dask-gateway",
+        ],
+    },
 ]
 c.JupyterHub.services = [
     {
@@ -70,4 +97,20 @@ c.JupyterHub.services = [
         "display": False,
     },
     {"name": "storage", "command": settings["agent_command"], "display": False},
+    {
+        "name": "dask-gateway",
+        "command": settings["gateway_command"],
+        "environment": {"JUPYTERHUB_AF_SETTINGS": os.environ["JUPYTERHUB_AF_SETTINGS"]},
+        "display": False,
+    },
+    {
+        "name": "dask-proxy",
+        "command": settings["dask_proxy_command"],
+        "environment": {
+            "DASK_GATEWAY_PROXY_TOKEN": Path(
+                settings["gateway_folder"], "proxy-token"
+            ).read_text(encoding="ascii")
+        },
+        "display": False,
+    },
 ]

@@ -15,6 +15,7 @@ from pathlib import Path
 SERVICE_UID = 990001
 IAM_UID = 990002
 PROXY_UID = 990003
+DASK_PROXY_UID = 990004
 MAX_SOCKET_PATH = 107
 
 
@@ -57,6 +58,16 @@ class Layout:
     def agent(self) -> Path:
         """Return the storage agent's folder: its socket and secret."""
         return self.root / "agent"
+
+    @property
+    def gateway(self) -> Path:
+        """Return the Dask Gateway server's folder: its database and secrets."""
+        return self.root / "gateway"
+
+    @property
+    def clusters(self) -> Path:
+        """Return the folder of what running Dask clusters need."""
+        return self.gateway / "clusters"
 
     @property
     def iam(self) -> Path:
@@ -119,7 +130,7 @@ def ensure_layout(root: Path) -> Layout:
 def _make_folders(layout: Layout) -> None:
     layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     private = (layout.hub, layout.service, layout.agent, layout.servers, layout.logs)
-    for folder in private:
+    for folder in (*private, layout.gateway, layout.clusters):
         folder.mkdir(exist_ok=True, mode=0o700)
     layout.areas.mkdir(exist_ok=True, mode=0o711)
     # everybody's files are reached through mounts that root makes; this keeps others out
@@ -132,11 +143,19 @@ def _make_secrets(layout: Layout) -> None:
     ensure_secret(layout.hub / "service-secret")
     ensure_secret(layout.hub / "agent-secret")
     ensure_secret(layout.hub / "crypt-key", size=32)
+    ensure_secret(layout.gateway / "service-secret")
+    ensure_secret(layout.gateway / "database-key", size=32)
+    ensure_secret(layout.gateway / "proxy-token", size=32)
     # each end has a copy of its own, so that no process reads another's folder
     _copy_secret(
         layout.hub / "service-secret", layout.service / "hub-secret", SERVICE_UID
     )
     _copy_secret(layout.hub / "agent-secret", layout.agent / "hub-secret", 0)
+    _copy_secret(
+        layout.gateway / "service-secret",
+        layout.service / "gateway-secret",
+        SERVICE_UID,
+    )
 
 
 def ensure_secret(path: Path, *, size: int = 32) -> Path:

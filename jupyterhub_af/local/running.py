@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -19,6 +20,8 @@ _NAMES = {
     "configurable-http-proxy": "proxy",
     "jupyterhub_af.service": "service",
     "jupyterhub_af.storage": "agent",
+    "dask_gateway_config": "gateway",
+    "dask-gateway-proxy": "dask-proxy",
 }
 _KEPT_ENVIRONMENT = (
     "LANG",
@@ -139,7 +142,7 @@ def find_free_ports(count: int) -> list[int]:
 def wait_until_healthy(
     url: str, hub: Child, layout: Layout, stopping: Event, seconds: float
 ) -> None:
-    """Wait until hub, service and agent all say that they are well.
+    """Wait until hub, service, agent and gateway all say that they are well.
 
     Raises
     ------
@@ -162,7 +165,13 @@ def _is_all_healthy(url: str, layout: Layout) -> bool:
         get_status(url, "hub/health") == 200
         and get_status(url, "services/af/health") == 200
         and get_socket_status(layout.agent_socket) == 200
+        and get_status(_gateway_url(layout), "api/health") == 200
     )
+
+
+def _gateway_url(layout: Layout) -> str:
+    settings = json.loads(layout.settings_file.read_text(encoding="utf8"))
+    return str(settings["gateway_url"])
 
 
 def get_status(url: str, path: str) -> int:
@@ -192,7 +201,7 @@ def get_socket_status(path: Path) -> int:
 
 
 def find_children(pid: int) -> dict[str, int]:
-    """Return the hub's own processes by name: proxy, service, agent."""
+    """Return the hub's own processes by name: proxy, service, agent, gateway, its proxy."""
     found: dict[str, int] = {}
     try:
         text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")

@@ -6,12 +6,20 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import jupyterhub_af
 
 from .confined import make_confined_command, python_folders
-from .layout import PROXY_UID, SERVICE_UID, Layout, LocalError, write_private
+from .layout import (
+    DASK_PROXY_UID,
+    PROXY_UID,
+    SERVICE_UID,
+    Layout,
+    LocalError,
+    write_private,
+)
 from .running import find_free_ports
 
 SCOPE = ("openid", "profile", "email", "offline_access")
@@ -59,7 +67,9 @@ def write_settings(layout: Layout, choices: Choices) -> None:
             "--client-id ID --client-secret-file FILE."
         )
         raise LocalError(msg)
-    hub_port, proxy_port, service_port = find_free_ports(3)
+    ports = find_free_ports(5)
+    hub_port, proxy_port, service_port, gateway_port, dask_proxy_port = ports
+    gateway_url = f"http://127.0.0.1:{gateway_port}"
     settings = {
         "url": choices.url,
         "facility_name": choices.facility_name,
@@ -76,6 +86,12 @@ def write_settings(layout: Layout, choices: Choices) -> None:
         "agent_socket": str(layout.agent_socket),
         "environments": dict(choices.environments),
         "named_servers": choices.named_servers,
+        "gateway_folder": str(layout.gateway),
+        "gateway_url": gateway_url,
+        "dask_proxy_address": f"127.0.0.1:{dask_proxy_port}",
+        "gateway_command": _gateway_command(),
+        "dask_proxy_command": _dask_proxy_command(gateway_url, dask_proxy_port),
+        "clusters": str(layout.clusters),
         "volume": str(layout.areas),
         "servers": str(layout.servers),
         "templates": str(templates_folder()),
@@ -112,6 +128,7 @@ def _service_command(layout: Layout, choices: Choices) -> list[str]:
         f"--ServiceApp.database_url=sqlite:///{layout.service / 'af.sqlite'}",
         f"--ServiceApp.socket={layout.service_socket}",
         f"--ServiceApp.hub_secret_file={layout.service / 'hub-secret'}",
+        f"--ServiceApp.gateway_secret_file={layout.service / 'gateway-secret'}",
     ]
     return make_confined_command(
         command,
@@ -133,3 +150,32 @@ def _agent_command(layout: Layout, choices: Choices) -> list[str]:
         f"--StorageApp.socket={layout.agent_socket}",
         f"--StorageApp.hub_secret_file={layout.agent / 'hub-secret'}",
     ]
+
+
+def _gateway_command() -> list[str]:
+    """Return the Dask Gateway server's command: it launches sandboxes, so it keeps its power."""
+    config = Path(__file__).parent / "dask_gateway_config.py"
+    return [
+        *("/usr/bin/setpriv", "--pdeathsig", "KILL", "--"),
+        *(sys.executable, "-m", "dask_gateway_server", "-f", str(config)),
+    ]
+
+
+def _dask_proxy_command(gateway_url: str, port: int) -> list[str]:
+    """Return the command of what passes notebooks on to their schedulers.
+
+    It is a process of its own, so that connections outlive a restart of the gateway.
+    """
+    spec = find_spec("dask_gateway_server")
+    if spec is None or not spec.submodule_search_locations:
+        msg = "dask-gateway-server is not installed: pip install 'jupyterhub-af[up]'"
+        raise LocalError(msg)
+    program = Path(spec.submodule_search_locations[0]) / "proxy/dask-gateway-proxy"
+    address = f"127.0.0.1:{port}"
+    command = [
+        *(str(program), "-address", address, "-tcp-address", address),
+        *("-api-url", f"{gateway_url}/api/v1/routes", "-log-level", "warn"),
+    ]
+    return make_confined_command(
+        command, uid=DASK_PROXY_UID, read_only=python_folders(), own=[]
+    )

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyterhub_af.catalogue import read_facility_text
+from jupyterhub_af.machine.sandboxes import end_all_below
 from jupyterhub_af.policy.errors import ConfigError
 from jupyterhub_af.policy.facility import Facility
 from jupyterhub_af.policy.facility_text import parse_facility
@@ -111,6 +112,8 @@ class _Up:
         self._catch_signals()
         # from here on everything written is the facility's, not the cache's
         os.umask(0o077)
+        self._end_clusters()
+        self.stack.callback(self._end_clusters)
         self.iam = self._start_iam()
         self.hub = self._start_hub(facility.name, environments)
         wait_until_healthy(
@@ -120,6 +123,10 @@ class _Up:
             return 0
         self._announce(facility, time.monotonic() - started)
         return self._watch()
+
+    def _end_clusters(self) -> None:
+        """End what is left of Dask clusters: they outlive their gateway, not `up`."""
+        end_all_below(self.layout.clusters)
 
     def _check_port(self) -> None:
         if not is_port_free(self.options.port):

@@ -11,10 +11,11 @@ import re
 from dataclasses import dataclass
 
 from jupyterhub.services.auth import HubAuth
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from tornado.web import Application, HTTPError
 
 from jupyterhub_af.policy.access import resolve_access
+from jupyterhub_af.policy.caller import Caller, server_of
 from jupyterhub_af.policy.identity import make_identity
 from jupyterhub_af.policy.panel import (
     AreaOfMine,
@@ -32,18 +33,6 @@ from .routes import Missing, Route, observe
 
 HUB_SECONDS = 10
 METRICS_SCOPE = "read:metrics"
-_SERVER_SCOPE = "access:servers!server="
-
-
-class Caller(BaseModel):
-    """Who the hub says a token belongs to; its other keys are not ours to judge."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    kind: str = "user"
-    name: str
-    groups: tuple[str, ...] = ()
-    scopes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,23 +148,6 @@ class PublicMetrics(PublicRoute):
         await self.admit(frozenset({METRICS_SCOPE}))
         self.set_header("Content-Type", CONTENT_TYPE)
         self.write(await self.desk.render_metrics())
-
-
-def server_of(caller: Caller) -> str | None:
-    """Return the name of the server a token belongs to.
-
-    It is the one server its scopes name, and only if the server is the caller's own: a
-    guest of a shared server is not its owner.
-    """
-    servers = {
-        scope.removeprefix(_SERVER_SCOPE)
-        for scope in caller.scopes
-        if scope.startswith(_SERVER_SCOPE)
-    }
-    if len(servers) != 1:
-        return None
-    owner, slash, name = servers.pop().partition("/")
-    return name if slash and owner == caller.name else None
 
 
 def to_server(plan: ServerPlan) -> ServerOfMine:

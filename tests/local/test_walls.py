@@ -7,84 +7,18 @@ the person's server. Nothing here looks at mode bits; it tries.
 from __future__ import annotations
 
 import json
-import time
 import uuid
-from dataclasses import dataclass
 
 import pytest
 from facility_world import (
-    Person,
     RunningFacility,
     descendants,
     listening_ports,
     wait_until,
 )
-from websockets.sync.client import connect
+from kernel_world import make_kernel
 
 pytestmark = pytest.mark.local
-
-
-@dataclass
-class Kernel:
-    """A kernel in a person's server, driven over its websocket."""
-
-    person: Person
-    kernel_id: str
-    headers: dict[str, str]
-
-    def run(self, code: str, *, seconds: float = 60) -> str:
-        """Return what the code printed; an exception's text where there was one."""
-        url = self.person.at(
-            f"user/{self.person.username}/api/kernels/{self.kernel_id}/channels"
-        ).replace("http", "ws", 1)
-        message_id = uuid.uuid4().hex
-        header = {
-            "msg_id": message_id,
-            "msg_type": "execute_request",
-            "username": "",
-            "session": "s",
-        }
-        content = {
-            "code": code,
-            "silent": False,
-            "store_history": False,
-            "allow_stdin": False,
-        }
-        request = {
-            "header": {**header, "version": "5.3"},
-            "parent_header": {},
-            "metadata": {},
-            "content": content,
-            "channel": "shell",
-        }
-        with connect(url, additional_headers=self.headers, max_size=None) as line:
-            line.send(json.dumps(request))
-            return self._collect(line, message_id, time.monotonic() + seconds)
-
-    def _collect(self, line, message_id, deadline) -> str:
-        text = ""
-        while time.monotonic() < deadline:
-            message = json.loads(
-                line.recv(timeout=max(0.1, deadline - time.monotonic()))
-            )
-            if message["parent_header"].get("msg_id") != message_id:
-                continue
-            kind, content = message["msg_type"], message["content"]
-            if kind == "stream":
-                text += content["text"]
-            elif kind == "error":
-                text += f"{content['ename']}: {content['evalue']}"
-            elif kind == "status" and content["execution_state"] == "idle":
-                return text
-        raise AssertionError(f"the kernel did not finish: {text}")
-
-
-def make_kernel(person: Person) -> Kernel:
-    headers = {"Authorization": f"token {person.make_token()}"}
-    url = person.at(f"user/{person.username}/api/kernels")
-    answer = person.http.post(url, headers=headers, json={"name": "python3"})
-    assert answer.status_code == 201, answer.text
-    return Kernel(person, answer.json()["id"], headers)
 
 
 @pytest.fixture(scope="module")
