@@ -21,6 +21,7 @@ from aiohttp import web
 from dask_gateway_server import models
 from dask_gateway_server.backends.base import Backend, ClusterConfig, PublicException
 from dask_gateway_server.options import Options
+from dask_gateway_server.traitlets import Type
 from pydantic import ValidationError
 from traitlets import Float, Unicode
 
@@ -74,6 +75,12 @@ class FacilityClusterConfig(ClusterConfig):
 class FacilityBackend(Backend):
     """Bind clusters to servers, and hold them to their ceilings."""
 
+    cluster_config_class = Type(
+        "jupyterhub_af.gateway.backend.FacilityClusterConfig",
+        klass="jupyterhub_af.gateway.backend.FacilityClusterConfig",
+        config=True,
+        help="The class of a cluster's settings.",
+    )
     facility_file = Unicode(config=True, help="Path of the facility file.")
     issuer = Unicode(
         config=True,

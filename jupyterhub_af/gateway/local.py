@@ -24,7 +24,6 @@ from dask_gateway_server.backends.db_base import (
     JobStatus,
     Worker,
 )
-from dask_gateway_server.traitlets import Type
 from traitlets import Dict, Unicode
 
 from jupyterhub_af.machine import cgroup
@@ -47,7 +46,7 @@ from jupyterhub_af.policy.messages import parse_plan
 from jupyterhub_af.policy.plan import ServerPlan
 from jupyterhub_af.policy.sandbox import Bind
 
-from .backend import FacilityBackend, FacilityClusterConfig, size_of
+from .backend import FacilityBackend, size_of
 
 HOST = "127.0.0.1"
 INSIDE = "/run/af/dask"
@@ -57,10 +56,6 @@ SCHEDULER = "scheduler"
 NANNY_BYTES = 256 * 1024**2
 SCHEDULER_BYTES = 2 * 1024**3
 STOP_SECONDS = 5.0
-
-
-class LocalClusterConfig(FacilityClusterConfig):
-    """A cluster's settings on one machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +71,6 @@ class Part:
 class SandboxBackend(FacilityBackend, DBBackendBase):
     """Start the parts of clusters as sandboxes on the gateway's own machine."""
 
-    cluster_config_class = Type(
-        "jupyterhub_af.gateway.local.LocalClusterConfig",
-        klass="dask_gateway_server.backends.base.ClusterConfig",
-        help="The cluster config class to use",
-        config=True,
-    )
     environments = Dict(
         key_trait=Unicode(),
         value_trait=Unicode(),
