@@ -12,7 +12,7 @@ import sys
 
 from .harness import ROOT, machine_facts
 
-NAMES = ("form", "decision", "login", "imports", "start")
+NAMES = ("form", "decision", "login", "imports", "start", "clusters")
 
 
 def main(arguments: list[str]) -> int:

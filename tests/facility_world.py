@@ -22,6 +22,7 @@ from urllib.parse import urljoin
 import httpx
 
 from jupyterhub_af.local.environments import cache_dir
+from jupyterhub_af.local.running import find_children
 
 START_SECONDS = 180.0
 # another environment's Python runs the same facility on another JupyterHub
@@ -262,9 +263,24 @@ class RunningFacility:
         # the service and the proxy are confined by the same program
         return found - set(pids.values())
 
+    def cluster_parts(self) -> dict[str, dict[str, Any]]:
+        """Return what is kept of the Dask sandboxes, by the cluster's and the part's name."""
+        return {
+            f"{path.parent.name}/{path.stem}": json.loads(path.read_text())
+            for path in self.data.glob("gateway/clusters/*/[!.]*.sandbox")
+        }
+
+    def pids(self) -> dict[str, int]:
+        """Return the facility's processes by name as they are now."""
+        hub = int(self.up["pids"]["hub"])
+        return {"hub": hub, **find_children(hub)}
+
     def logs(self) -> str:
         files = sorted(self.data.glob("logs/*")) + sorted(
-            self.data.glob("servers/*/server.log")
+            [
+                *self.data.glob("servers/*/server.log"),
+                *self.data.glob("gateway/clusters/*/*.log"),
+            ]
         )
         return "\n".join(path.read_text(errors="replace") for path in files)
 
@@ -278,6 +294,8 @@ class RunningFacility:
             "cookie-secret",
         )
         found = {name: (self.data / "hub" / name).read_text().strip() for name in names}
+        for name in ("service-secret", "database-key", "proxy-token"):
+            found[f"gateway's {name}"] = (self.data / "gateway" / name).read_text()
         found |= {
             f"password of {a['username']}": a["password"] for a in self.up["accounts"]
         }

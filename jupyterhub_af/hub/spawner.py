@@ -145,6 +145,7 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
             await asyncio.to_thread(self._end_at_once)
             raise
         await self.record("server.start")
+        await self.tell_server("running")
         return address
 
     async def _start_sandbox(self, plan: ServerPlan, folder: Path) -> tuple[str, int]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from jupyterhub.utils import maybe_future
 from tornado import web
 from traitlets import default
 
@@ -23,6 +24,8 @@ from jupyterhub_af.policy.messages import (
     EnsureReply,
     IdsReply,
     IdsRequest,
+    Message,
+    ServerEvent,
     plan_to_json,
 )
 from jupyterhub_af.policy.plan import Ids, ServerPlan, groups_of, make_plan, mounts_of
@@ -83,6 +86,10 @@ def _leave_to_start(_spawner: Any, _user_options: Mapping[str, Any]) -> None:
 
 class PlannedStart(FacilityAware):
     """Make the form, and the plan of a start."""
+
+    # which start of the server this is; it outlives `clear_state`, which comes before the
+    # service hears of the end
+    start_id: str = ""
 
     if TYPE_CHECKING:
         user: User
@@ -214,7 +221,35 @@ class PlannedStart(FacilityAware):
             ids=Ids(reply.uid, reply.gid, reply.gids),
         )
         await service.call("PUT", "/internal/plans", body=plan_to_json(plan))
+        self.start_id = plan.start_id
         return plan
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what knows the server again after a hub restart."""
+        state: dict[str, Any] = super().get_state()  # type: ignore[misc] # of the spawner
+        return {**state, "start_id": self.start_id} if self.start_id else state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up what ``get_state`` kept."""
+        super().load_state(state)  # type: ignore[misc] # of the spawner
+        self.start_id = state.get("start_id", "")
+
+    async def run_post_stop_hook(self) -> Any:
+        """Tell the service that the server ended, however it did, then go on as configured."""
+        await self.tell_server("stopped")
+        return await maybe_future(super().run_post_stop_hook())  # type: ignore[misc]
+
+    async def tell_server(self, state: Literal["running", "stopped"]) -> None:
+        """Tell the service that this start runs, or ended; its sweep finds what it missed."""
+        if not self.start_id:
+            return
+        event = ServerEvent(
+            user=self.user.name,
+            server_name=self.name,
+            start_id=self.start_id,
+            state=state,
+        )
+        await self._tell("/internal/servers", event)
 
     def _away(self, error: PeerAwayError) -> web.HTTPError:
         sentence = say(
@@ -243,10 +278,16 @@ class PlannedStart(FacilityAware):
                 "result": result,
             }
         )
-        body = event.model_dump_json().encode()
+        await self._tell("/internal/audit", event)
+
+    async def _tell(self, path: str, message: Message) -> None:
+        body = message.model_dump_json().encode()
         try:
-            await self.service_peer().call("POST", "/internal/audit", body=body)
+            await self.service_peer().call("POST", path, body=body)
         except (PeerRefusedError, PeerAwayError) as error:
             self.log.error(
-                "could not record %s of %s: %s", action, self.user.name, error
+                "could not tell the service of %s at %s: %s",
+                self.user.name,
+                path,
+                error,
             )

@@ -45,6 +45,7 @@ from .layout import (
 from .node import Node, ensure_node_modules, find_node
 from .running import Child, find_children, is_port_free, start_child, wait_until_healthy
 from .settings import Choices, IamClient, write_settings
+from .warden import start_warden, stop_warden
 
 DEMO_FACILITY = Path(__file__).parent / "facility.yaml"
 START_SECONDS = 90.0
@@ -113,6 +114,7 @@ class _Up:
         # from here on everything written is the facility's, not the cache's
         os.umask(0o077)
         self._end_clusters()
+        self.stack.callback(stop_warden, start_warden(self.layout.clusters))
         self.stack.callback(self._end_clusters)
         self.iam = self._start_iam()
         self.hub = self._start_hub(facility.name, environments)
