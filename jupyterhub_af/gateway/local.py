@@ -29,6 +29,7 @@ from traitlets import Dict, Unicode
 from jupyterhub_af.machine import cgroup
 from jupyterhub_af.machine.bubblewrap import (
     Launch,
+    bound_log,
     environment_variables,
     make_host,
     read_tail,
@@ -56,6 +57,7 @@ SCHEDULER = "scheduler"
 NANNY_BYTES = 256 * 1024**2
 SCHEDULER_BYTES = 2 * 1024**3
 STOP_SECONDS = 5.0
+LOG_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,24 @@ class SandboxBackend(FacilityBackend, DBBackendBase):
         if self._controller is None:
             self.log.warning("This machine holds no cluster to its memory and cores")
         await super().setup(app)
+        self._log_keeper = asyncio.create_task(self._bound_logs())
+
+    async def cleanup(self) -> None:
+        """Stop looking at logs, then stop."""
+        if hasattr(self, "_log_keeper"):
+            self._log_keeper.cancel()
+            await asyncio.gather(self._log_keeper, return_exceptions=True)
+        await super().cleanup()
+
+    async def _bound_logs(self) -> None:
+        """Keep what people print in their tasks from filling the disk."""
+        while True:
+            await asyncio.sleep(LOG_SECONDS)
+            for log in await asyncio.to_thread(_logs_of, Path(self.clusters_dir)):
+                if bound_log(log):
+                    self.log.warning(
+                        "Emptied %s of cluster %s", log.name, log.parent.name
+                    )
 
     async def do_setup(self) -> None:
         """End what an earlier gateway left, and fail clusters whose scheduler is gone."""
@@ -267,6 +287,10 @@ class SandboxBackend(FacilityBackend, DBBackendBase):
         if not await asyncio.to_thread(cgroup.remove, sandbox.groups):
             self.log.warning("A control group of %s is still in use", name)
         await asyncio.to_thread(forget_sandbox, folder, name)
+
+
+def _logs_of(root: Path) -> list[Path]:
+    return list(root.glob("*/*.log"))
 
 
 def _folders_of(root: Path) -> list[Path]:

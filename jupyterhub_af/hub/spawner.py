@@ -25,6 +25,7 @@ from traitlets import Dict, Unicode, default
 from jupyterhub_af.machine import cgroup, process
 from jupyterhub_af.machine.bubblewrap import (
     Launch,
+    bound_log,
     environment_variables,
     make_host,
     read_tail,
@@ -41,6 +42,7 @@ from jupyterhub_af.policy.storage import AREAS_ROOT
 from .refusal import make_spawn_refusal
 from .start import PlannedStart
 
+SERVER_LOG = "server.log"
 STOP_SECONDS = 10.0
 LISTEN_SECONDS = 50.0
 _SERVER_ARGUMENTS = (
@@ -153,7 +155,7 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
         environment = self.environments[plan.image]
         host = make_host(volume=self.volume, environment=environment, folder=folder)
         command = (f"{environment}/bin/python", "-m", "jupyterhub.singleuser")
-        log = folder / "server.log"
+        log = folder / SERVER_LOG
         with Launch(plan, host, command, log) as launch:
             address = await self._run(plan, launch)
             self._init_pid = await asyncio.to_thread(launch.read_init_pid)
@@ -208,6 +210,7 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
 
     async def poll(self) -> int | None:
         """Return None while the server runs; a pid that is somebody else's now is not it."""
+        bound_log(self._folder() / SERVER_LOG)
         is_resumed = self.proc is None and self.pid
         if is_resumed and not process.is_same_process(
             self.pid, self._start_ticks, self._boot_id

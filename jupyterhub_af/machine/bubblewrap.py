@@ -27,6 +27,7 @@ from jupyterhub_af.policy.sandbox import (
 
 BWRAP = "/usr/bin/bwrap"
 INFO_SECONDS = 10.0
+MAX_LOG_BYTES = 8 * 1024**2
 _ETC = (
     *("alternatives", "ca-certificates", "ssl/certs", "fonts", "localtime", "timezone"),
     *("hosts", "nsswitch.conf", "resolv.conf"),
@@ -87,7 +88,9 @@ class Launch:
     ) -> None:
         self._arguments = _to_descriptor(make_bwrap_arguments(plan, host))
         self._info_read, self._info_write = os.pipe()
-        self.log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # appending, so that it can be cut while it is written to
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        self.log = os.open(log, flags, 0o600)
         descriptors = (
             "--args",
             str(self._arguments),
@@ -145,6 +148,22 @@ def send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         return
+
+
+def bound_log(log: Path) -> bool:
+    """Empty a log that has grown too large, and say so in it; return whether it had.
+
+    What a person prints ends up there, and must not fill the facility's disk.
+    """
+    try:
+        if log.stat().st_size <= MAX_LOG_BYTES:
+            return False
+    except FileNotFoundError:
+        return False
+    os.truncate(log, 0)
+    with log.open("a", encoding="utf8") as file:
+        file.write(f"(what was here before was more than {MAX_LOG_BYTES} bytes)\n")
+    return True
 
 
 def read_tail(log: Path, size: int = 2000) -> str:

@@ -13,14 +13,17 @@ def read_boot_id() -> str:
 
 
 def read_start_ticks(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since boot; None if it is gone."""
+    """Return when a process started, in clock ticks since boot; None if it has ended.
+
+    One that has ended and waits for its parent to notice counts as gone.
+    """
     try:
         text = (PROC / str(pid) / "stat").read_text(encoding="utf8", errors="replace")
     except OSError:
         return None
     # the name in parentheses may hold spaces and parentheses itself
     fields = text.rpartition(")")[2].split()
-    return int(fields[19])
+    return None if fields[0] in "ZX" else int(fields[19])
 
 
 def read_children(pid: int) -> tuple[int, ...]:
