@@ -174,4 +174,25 @@ BROKEN_RULES = (
         ("idle: 1h", "idle: 0s"),
         name="a server's idle timeout of zero",
     ),
+    one(
+        24,
+        "profiles.0.lifetime.active_while.1",
+        "is there twice ('kernels'), keep one",
+        ("idle: 1h", "active_while: [kernels, kernels], idle: 1h"),
+        name="the same activity twice",
+    ),
+    one(
+        24,
+        "profiles.0.lifetime.active_while.0",
+        "is not known ('kernel'), write kernels or clusters",
+        ("idle: 1h", "active_while: [kernel], idle: 1h"),
+        name="an activity that nobody knows",
+    ),
+    one(
+        24,
+        "profiles.0.lifetime.active_while",
+        "is not a list ('kernels'), write a list in brackets, such as [one, two]",
+        ("idle: 1h", "active_while: kernels, idle: 1h"),
+        name="an activity without brackets",
+    ),
 )

@@ -96,7 +96,7 @@ def write_settings(layout: Layout, choices: Choices) -> None:
         "servers": str(layout.servers),
         "templates": str(templates_folder()),
         "proxy_command": _proxy_command(choices),
-        "service_command": _service_command(layout, choices),
+        "service_command": _service_command(layout, choices, gateway_url),
         "agent_command": _agent_command(layout, choices),
     }
     write_private(layout.settings_file, json.dumps(settings, indent=2) + "\n")
@@ -119,7 +119,7 @@ def _proxy_command(choices: Choices) -> list[str]:
     )
 
 
-def _service_command(layout: Layout, choices: Choices) -> list[str]:
+def _service_command(layout: Layout, choices: Choices, gateway_url: str) -> list[str]:
     facility_file = choices.facility_file.resolve()
     command = [
         *(sys.executable, "-m", "jupyterhub_af.service"),
@@ -129,6 +129,7 @@ def _service_command(layout: Layout, choices: Choices) -> list[str]:
         f"--ServiceApp.socket={layout.service_socket}",
         f"--ServiceApp.hub_secret_file={layout.service / 'hub-secret'}",
         f"--ServiceApp.gateway_secret_file={layout.service / 'gateway-secret'}",
+        f"--ServiceApp.gateway_url={gateway_url}",
     ]
     return make_confined_command(
         command,

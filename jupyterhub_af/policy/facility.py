@@ -71,6 +71,7 @@ Image = Annotated[
     BeforeValidator(values.check_image),
     WithJsonSchema(values.IMAGE_SCHEMA),
 ]
+ActiveWhile = Literal["kernels", "clusters"]
 ImagePattern = Annotated[
     StrictStr,
     BeforeValidator(values.check_image_pattern),
@@ -197,8 +198,18 @@ class Token(_Model):
 class Lifetime(_Model):
     """How long a server may idle, and live at all."""
 
-    idle: Duration | None = None
-    longest: Duration | None = None
+    idle: Duration | None = Field(
+        None, description="Stopped after this long without activity. Absent: never."
+    )
+    longest: Duration | None = Field(
+        None, description="Stopped after this long whatever happens. Absent: never."
+    )
+    active_while: Annotated[
+        tuple[ActiveWhile, ...], BeforeValidator(values.check_not_text)
+    ] = Field(
+        ("kernels",),
+        description="Work that counts as activity beside the person's own; `[]`: none.",
+    )
 
 
 class Profile(_Model):

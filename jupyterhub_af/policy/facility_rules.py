@@ -201,6 +201,14 @@ def _profile_lifetimes(facility: Facility) -> Found:
                     "is zero",
                     "write more, or leave the key out for no limit",
                 )
+        named = profile.lifetime.active_while
+        for number, work in enumerate(named):
+            if work in named[:number]:
+                yield Finding(
+                    ("profiles", index, "lifetime", "active_while", number),
+                    "is there twice",
+                    "keep one",
+                )
 
 
 def _areas(facility: Facility) -> Found:

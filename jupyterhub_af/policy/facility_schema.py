@@ -85,7 +85,8 @@ def _clean_default(part: Part) -> None:
     default = part["default"]
     if isinstance(default, dict):
         part["default"] = default = {k: v for k, v in default.items() if v}
-    if default is None or default in ({}, []):
+    # a mapping's own keys say their defaults
+    if default is None or default in ({}, []) or "$ref" in part:
         del part["default"]
     elif part.get("pattern") == DURATION_PATTERN:
         part["default"] = f"{default}s"
@@ -104,6 +105,7 @@ def _add_rules(properties: Part, defs: Part) -> None:
     area["properties"]["name"]["not"] = {"enum": sorted(RESERVED_AREAS)}
     area["properties"]["folders"]["minProperties"] = 1
     area["allOf"] = [_rule_of_kind(kind) for kind in KEYS_BY_KIND]
+    defs["Lifetime"]["properties"]["active_while"]["uniqueItems"] = True
     for model, key in (
         ("Lifetime", "idle"),
         ("Lifetime", "longest"),

@@ -12,10 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from .facility import ActiveWhile
 from .messages import Message
 from .storage import Kind
-
-ActiveWhile = Literal["kernels", "clusters"]
 
 
 class AreaOfMine(Message):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .access import Access
 from .errors import SelectionError
-from .facility import Facility, Profile, facility_digest
+from .facility import ActiveWhile, Facility, Profile, facility_digest
 from .facility_rules import MAX_SERVER_GROUPS
 from .names import make_slug
 from .selection import Selection
@@ -80,6 +80,8 @@ class ServerPlan:
     longest_seconds: int | None
     node_selector: Mapping[str, str]
     facility_digest: str
+    # plans recorded before this was known had what a file has that says nothing
+    active_while: tuple[ActiveWhile, ...] = ("kernels",)
 
     @property
     def supplemental_gids(self) -> tuple[int, ...]:
@@ -156,6 +158,7 @@ def make_plan(
         longest_seconds=profile.lifetime.longest,
         node_selector=dict(profile.placement.node_selector),
         facility_digest=facility_digest(facility),
+        active_while=profile.lifetime.active_while,
     )
 
 

@@ -62,3 +62,12 @@ def format_memory(size_bytes: int) -> str:
 def format_cores(cores: float) -> str:
     """Return ``1 core``, ``4 cores`` or ``0.5 cores``."""
     return f"{cores:g} core" if cores == 1 else f"{cores:g} cores"
+
+
+def format_duration(seconds: int) -> str:
+    """Return seconds in the largest unit that says them exactly: ``90 minutes``."""
+    units = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+    whole = ((unit, factor) for unit, factor in units if seconds % factor == 0)
+    unit, factor = next(whole) if seconds else units[-1]
+    count = seconds // factor
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

@@ -7,29 +7,42 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from jupyterhub.services.auth import HubAuth
-from traitlets import Integer, Unicode, default
+from tornado.web import Application as Web
+from traitlets import Float, Integer, Unicode, default
 from traitlets.config import Application
 
 from jupyterhub_af.catalogue import Catalogue
 from jupyterhub_af.policy.errors import ConfigError
 
 from .audit import Audit
+from .changes import Changes
 from .desk import Desk
+from .gate import Gate
+from .gateway_api import GatewayApi
+from .hub_api import HubApi
 from .internal import make_internal_application
+from .keeper import Duties, Keeper
 from .listener import Listeners
 from .metrics import Metrics
 from .plans import Plans
-from .public import Gate, make_public_application
+from .public import make_public_application
+from .reaper import Reaper
 from .refusal import StartError
 from .register import FIRST_GID, FIRST_UID, Ranges, Register
+from .running import Running
 from .secret import Secret, load_secret
 from .store import Store
+from .stream import Streams
+from .sweeps import Sweeps
 
 STOP_SECONDS = 0.8
 
@@ -71,8 +84,25 @@ class ServiceApp(Application):
         help="File with the secret that hub and service share. Required."
     ).tag(config=True)
     gateway_secret_file = Unicode(
-        help="File with the secret of the Dask Gateway server, which may read plans. "
-        "Empty: it may not."
+        help="File with the secret of the Dask Gateway server, which reads plans "
+        "and says which clusters there are. Empty: it may not."
+    ).tag(config=True)
+    gateway_url = Unicode(
+        help="Address of the Dask Gateway server, as servers have it in "
+        "DASK_GATEWAY__ADDRESS. Empty: there is none, and no cluster is cleared away."
+    ).tag(config=True)
+    sweep_seconds = Float(
+        30, help="How often running servers and clusters are looked at, in seconds."
+    ).tag(config=True)
+    cluster_ttl_seconds = Float(
+        60,
+        help="How long a Dask cluster may be without its server, in seconds, where the "
+        "hub did not say that the server ended (then it goes at once).",
+    ).tag(config=True)
+    activity_seconds = Float(
+        300,
+        help="How late the hub may learn of a person's activity, in seconds: its "
+        "c.JupyterHub.last_activity_interval. Servers may idle this much longer.",
     ).tag(config=True)
     pid_file = Unicode(help="Where to write the process id. Empty: nowhere.").tag(
         config=True
@@ -125,16 +155,24 @@ class ServiceApp(Application):
             self.exit(1)
 
     async def _serve(self, desk: Desk) -> None:
-        listeners = Listeners()
+        hub = HubAuth(parent=self)
+        gate = _make_gate(hub)
+        listeners, streams = Listeners(), Streams(desk, gate)
+        keeper = self._make_keeper(desk, hub)
         try:
-            self._listen(desk, listeners)
+            self._listen(
+                desk,
+                listeners,
+                make_public_application(desk, self.prefix, gate, streams),
+            )
             stopping = _stop_event()
+            keeper.start()
             self._write_pid()
             self.log.info("Ready: %s", self._where(desk))
             await stopping.wait()
             self.log.info("Stopped")
         finally:
-            await _close(desk, listeners)
+            await _close(desk, keeper.stop, streams.stop, listeners.close)
             self._remove_pid()
 
     def _write_pid(self) -> None:
@@ -155,6 +193,7 @@ class ServiceApp(Application):
         ranges = Ranges(first_uid=self.first_uid, first_gid=self.first_gid)
         register = Register(store, catalogue, ranges)
         register.prepare()
+        metrics = Metrics()
         return Desk(
             log=self.log,
             store=store,
@@ -162,7 +201,15 @@ class ServiceApp(Application):
             register=register,
             plans=Plans(store, register),
             audit=Audit(store),
-            metrics=Metrics(),
+            metrics=metrics,
+            running=Running(lag_seconds=self.activity_seconds),
+            changes=Changes(),
+            sweeps=Sweeps(
+                self.log,
+                metrics.sweeps,
+                sweep_seconds=self.sweep_seconds,
+                started_at=time.time(),
+            ),
             hub_secret=hub_secret,
             gateway_secret=self._gateway_secret(hub_secret),
         )
@@ -178,6 +225,20 @@ class ServiceApp(Application):
         if not (self.prefix.startswith("/") and self.prefix.endswith("/")):
             msg = f"prefix {self.prefix!r} must begin and end with a slash."
             raise StartError(msg)
+        if urlsplit(self.gateway_url).scheme not in ("", "http", "https"):
+            msg = (
+                f"gateway_url {self.gateway_url!r} must begin with http:// or https://."
+            )
+            raise StartError(msg)
+        self._check_seconds()
+
+    def _check_seconds(self) -> None:
+        least = {"sweep_seconds": 0.1, "cluster_ttl_seconds": 0, "activity_seconds": 0}
+        for trait, seconds in least.items():
+            # also refuses nan, which is less than nothing and more than nothing
+            if not seconds <= getattr(self, trait) < math.inf:
+                msg = f"--ServiceApp.{trait} must be at least {seconds:g}."
+                raise StartError(msg)
 
     def _database_password(self) -> str:
         if not self.database_password_file:
@@ -196,21 +257,24 @@ class ServiceApp(Application):
             raise StartError(msg)
         return secret
 
-    def _listen(self, desk: Desk, listeners: Listeners) -> None:
+    def _listen(self, desk: Desk, listeners: Listeners, public: Web) -> None:
         internal = make_internal_application(desk)
         if self.socket:
             listeners.open_unix(internal, Path(self.socket))
         if self.internal_port:
             listeners.open_tcp(internal, self.internal_ip, self.internal_port)
         if self.public_port:
-            public = make_public_application(desk, self.prefix, self._gate())
             listeners.open_tcp(public, self.public_ip, self.public_port)
 
-    def _gate(self) -> Gate:
-        """Return the hub's own client; without a word from the hub, our name's scope."""
-        hub = HubAuth(parent=self)
-        scopes = hub.access_scopes or {"access:services!service=af"}
-        return Gate(hub=hub, access_scopes=frozenset(scopes))
+    def _make_keeper(self, desk: Desk, hub: HubAuth) -> Keeper:
+        """Return what keeps servers to their lifetimes; with a gateway, clusters too."""
+        hub_api, reaper = HubApi(hub.api_url, hub.api_token), None
+        if self.gateway_url:
+            gateway = GatewayApi(self.gateway_url, hub.api_token)
+            reaper = Reaper(
+                desk, hub_api, gateway, ttl_seconds=self.cluster_ttl_seconds
+            )
+        return Keeper(Duties(desk, hub_api, reaper, self.sweep_seconds))
 
     def _where(self, desk: Desk) -> str:
         places = [self.socket] if self.socket else []
@@ -222,6 +286,12 @@ class ServiceApp(Application):
         return f"{' and '.join(places)}, facility {digest}, {desk.store.shown_url}"
 
 
+def _make_gate(hub: HubAuth) -> Gate:
+    """Return the hub's own client; without a word from the hub, our name's scope."""
+    scopes = hub.access_scopes or {"access:services!service=af"}
+    return Gate(hub=hub, access_scopes=frozenset(scopes))
+
+
 def _stop_event() -> asyncio.Event:
     """Return an event that SIGTERM and SIGINT set."""
     stopping = asyncio.Event()
@@ -231,10 +301,12 @@ def _stop_event() -> asyncio.Event:
     return stopping
 
 
-async def _close(desk: Desk, listeners: Listeners) -> None:
+async def _close(desk: Desk, *closers: Callable[[], Awaitable[None]]) -> None:
     """Let go of everything within a second, whatever still runs."""
     try:
-        await asyncio.wait_for(listeners.close(), STOP_SECONDS)
+        async with asyncio.timeout(STOP_SECONDS):
+            for close in closers:
+                await close()
     except TimeoutError:
         desk.log.warning("Left requests unanswered")
     finally:

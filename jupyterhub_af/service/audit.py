@@ -18,6 +18,7 @@ from jupyter_events import EventLogger
 from sqlalchemy import select
 
 from jupyterhub_af.policy.messages import AuditEvent
+from jupyterhub_af.policy.panel import HistoryLine
 
 from .store import Store
 from .tables import EventRow
@@ -32,6 +33,9 @@ _SECRET = re.compile(
 )
 _MAIL = re.compile(r"[^\s@<>\"',;:()]+@[^\s@<>\"',;:()]+\.[^\s@<>\"',;:()]+")
 _LONGEST_DETAIL = 500
+# The name of this service as an actor.
+PROCESS = "af"
+_IS_STRANGERS = (EventRow.action == "account.register") & (EventRow.result == "refused")
 
 
 class Audit:
@@ -61,8 +65,32 @@ class Audit:
         await self._store.run(self._insert, AuditEvent(**data))
 
     def _insert(self, event: AuditEvent) -> None:
+        row = EventRow(
+            time=datetime.now(UTC), person=person_of(event.target), **event.model_dump()
+        )
         with self._store.write() as session:
-            session.add(EventRow(time=datetime.now(UTC), **event.model_dump()))
+            session.add(row)
+
+    def about(self, user: str, count: int) -> tuple[HistoryLine, ...]:
+        """Return the newest events that a person did or that were done to what is theirs.
+
+        Oldest first. Not what a stranger tried who gave the same name to the register,
+        and what the service does is nobody's doing.
+        """
+        if not user:
+            return ()
+        is_theirs = [EventRow.person == user]
+        if user != PROCESS:
+            is_theirs.append((EventRow.actor == user) & ~_IS_STRANGERS)
+        # one query for each, so that each walks its index from the newest line
+        queries = [
+            select(EventRow).where(theirs).order_by(EventRow.id.desc()).limit(count)
+            for theirs in is_theirs
+        ]
+        with self._store.read() as session:
+            rows = {row.id: row for q in queries for row in session.scalars(q)}
+            newest = sorted(rows)[-count:]
+            return tuple(_to_line(rows[number]) for number in newest)
 
     def last(self, count: int) -> list[Kept]:
         """Return the newest events, newest first."""
@@ -70,8 +98,7 @@ class Audit:
         with self._store.read() as session:
             return [
                 Kept(
-                    # SQLite forgets the zone; what was written is UTC
-                    row.time.replace(tzinfo=row.time.tzinfo or UTC),
+                    _time_of(row),
                     AuditEvent(
                         actor=row.actor,
                         action=row.action,
@@ -91,6 +118,29 @@ class Kept:
 
     time: datetime
     event: AuditEvent
+
+
+def person_of(target: str) -> str:
+    """Return whose a target such as ``alice/one`` is; empty where it is nobody's."""
+    person, slash, _ = target.partition("/")
+    return person if slash else ""
+
+
+def _time_of(row: EventRow) -> datetime:
+    """Return when an event was kept; SQLite forgets the zone, and it is UTC."""
+    return row.time.replace(tzinfo=row.time.tzinfo or UTC)
+
+
+def _to_line(row: EventRow) -> HistoryLine:
+    return HistoryLine(
+        id=row.id,
+        at=_time_of(row).timestamp(),
+        actor=row.actor,
+        action=row.action,
+        target=row.target,
+        rule=row.rule,
+        result=row.result,
+    )
 
 
 def mask(text: str) -> str:

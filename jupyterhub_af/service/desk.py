@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import jupyterhub_af
@@ -12,21 +14,25 @@ from jupyterhub_af.policy.messages import (
     Account,
     AccountRequest,
     AuditEvent,
+    Clusters,
     Health,
     IdsReply,
     IdsRequest,
+    ServerEvent,
 )
+from jupyterhub_af.policy.panel import Busy, Lifetime
 from jupyterhub_af.policy.plan import ServerPlan
 
-from .audit import Audit
+from .audit import PROCESS, Audit, person_of
+from .changes import Changes, Ended
 from .metrics import Metrics
-from .plans import Plans
+from .plans import Plans, Start
 from .refusal import RefusedError
 from .register import Register
+from .running import Running
 from .secret import Secret
 from .store import Store
-
-PROCESS = "af"
+from .sweeps import Sweeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,12 @@ class Desk:
     plans: Plans
     audit: Audit
     metrics: Metrics
+    running: Running
+    changes: Changes
+    sweeps: Sweeps
     hub_secret: Secret
     gateway_secret: Secret
+    clock: Callable[[], float] = time.time
 
     async def facility(self) -> Edition:
         """Return the facility in force; a file that changed is read first."""
@@ -79,15 +89,56 @@ class Desk:
             plan.profile,
             plan.start_id,
         )
+        self.changes.touch(plan.user, "me", "lifetime", "clusters")
 
     async def find_plan(self, user: str, server_name: str) -> ServerPlan | None:
         """Return the plan of the last start of a server."""
         return await self.store.run(self.plans.find, user, server_name)
 
+    async def find_start(self, user: str, server_name: str) -> Start | None:
+        """Return the last start of a server."""
+        return await self.store.run(self.plans.find_start, user, server_name)
+
+    async def find_starts(
+        self, places: Collection[tuple[str, str]]
+    ) -> dict[tuple[str, str], Start]:
+        """Return the last start of each server that has one."""
+        return await self.store.run(self.plans.find_starts, places)
+
+    async def take_server_event(self, event: ServerEvent) -> None:
+        """Take the hub's word that a server runs, or that it ended."""
+        start = await self.find_start(event.user, event.server_name)
+        is_last = start is not None and start.plan.start_id == event.start_id
+        if event.state == "stopped":
+            place = (event.user, event.server_name)
+            self.running.end(place, event.start_id)
+            self.changes.tell(Ended(*place, event.start_id, is_last=is_last))
+        elif start is not None and is_last:
+            self.running.see(start, self.clock(), person_at=None)
+        self.changes.touch(event.user, "me", "lifetime", "clusters")
+
+    def put_clusters(self, clusters: Clusters) -> None:
+        """Take the gateway's list of active clusters."""
+        for user in self.running.put_clusters(clusters):
+            self.changes.touch(user, "clusters", "lifetime")
+
+    def keep(self, start: Start) -> Lifetime:
+        """Have a server idle from now on, or refuse it with words."""
+        lifetime = self.running.keep(start, self.clock())
+        self.changes.touch(start.plan.user, "lifetime")
+        return lifetime
+
+    def take_busy(self, start: Start, busy: Busy) -> None:
+        """Take a server's word on what works in it."""
+        self.running.see_busy(start, self.clock(), busy)
+        self.changes.touch(start.plan.user, "lifetime")
+
     async def record(self, event: AuditEvent) -> None:
         """Keep an audit event."""
         await self.audit.record(event)
         self.metrics.audit_events.labels(event.action, event.result).inc()
+        for person in {event.actor, person_of(event.target)} - {""}:
+            self.changes.touch(person, "history")
 
     async def health(self, *, detailed: bool) -> Health:
         """Say how the service is; what is wrong in the file only to who may know."""
@@ -97,6 +148,7 @@ class Desk:
             problems = [NOT_IN_FORCE]
         if not await self.store.is_reachable():
             problems.append("The database does not answer.")
+        problems.extend(self.sweeps.problems(self.clock()))
         return Health(
             status="degraded" if problems else "ok",
             process=PROCESS,
@@ -112,6 +164,7 @@ class Desk:
             accounts=await self.store.run(self.register.count),
             plans=await self.store.run(self.plans.count),
             edition=edition,
+            sweep_ages=self.sweeps.ages(self.clock()),
         )
 
     async def _record_registration(self, name: str, *, rule: str, result: str) -> None:

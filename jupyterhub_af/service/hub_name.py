@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-RESERVED_NAMES = frozenset({"root", "nobody", "nogroup", "backups"})
+# "af" is the service itself, in the audit
+RESERVED_NAMES = frozenset({"root", "nobody", "nogroup", "backups", "af"})
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.@$-]{0,62}")
 _LONGEST_SHOWN = 64
 

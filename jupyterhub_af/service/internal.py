@@ -1,6 +1,7 @@
 """The internal API: what the hub and the gateway ask, over a socket of their own.
 
-The hub's secret opens everything, the gateway's only reads plans.
+The hub's secret opens everything but the list of clusters; the gateway's reads plans and
+writes that list, and opens nothing else.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from tornado.web import Application
 from jupyterhub_af.policy.messages import (
     AccountRequest,
     AuditEvent,
+    Clusters,
     IdsRequest,
+    ServerEvent,
     parse_plan,
     plan_to_json,
 )
@@ -24,11 +27,12 @@ from .routes import Missing, Route, observe
 class InternalRoute(Route):
     """Open only to the hub, unless a route says more."""
 
+    opens_to_hub = True
     opens_to_gateway: tuple[str, ...] = ()
 
     def prepare(self) -> None:
         """Refuse who does not carry the secret, before anything is read."""
-        if self.is_hub() or self._is_gateway():
+        if (self.opens_to_hub and self.is_hub()) or self._is_gateway():
             return
         message = "This address needs the secret of a process that may use it."
         raise RefusedError(401, "secret", message)
@@ -89,6 +93,31 @@ class PlanBook(InternalRoute):
         self.write_json(plan_to_json(plan))
 
 
+class ServerEvents(InternalRoute):
+    """Hear from the hub that a server runs or ended."""
+
+    route = "servers"
+
+    async def post(self) -> None:
+        """Act upon it: panels, clusters."""
+        event = self.read_body(ServerEvent.model_validate_json)
+        await self.desk.take_server_event(event)
+        self.set_status(204)
+
+
+class ClusterList(InternalRoute):
+    """Hear from the gateway which clusters are active."""
+
+    route = "clusters"
+    opens_to_hub = False
+    opens_to_gateway = ("PUT",)
+
+    async def put(self) -> None:
+        """Take the whole list in place of the last one."""
+        self.desk.put_clusters(self.read_body(Clusters.model_validate_json))
+        self.set_status(204)
+
+
 class Events(InternalRoute):
     """Take from the hub what happened."""
 
@@ -132,6 +161,8 @@ def make_internal_application(desk: Desk) -> Application:
             (r"/internal/accounts", Accounts, parts),
             (r"/internal/ids", Numbers, parts),
             (r"/internal/plans", PlanBook, parts),
+            (r"/internal/servers", ServerEvents, parts),
+            (r"/internal/clusters", ClusterList, parts),
             (r"/internal/audit", Events, parts),
             (r"/health", InternalHealth, parts),
             (r"/metrics", InternalMetrics, parts),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -52,6 +54,45 @@ class Metrics:
             ("rule",),
             registry=self._registry,
         )
+        self.stopped_servers = Counter(
+            "af_stopped_servers",
+            "Servers that were stopped at the end of a lifetime, by rule.",
+            ("rule",),
+            registry=self._registry,
+        )
+        self.stopped_clusters = Counter(
+            "af_stopped_clusters",
+            "Dask clusters left behind that were stopped, by rule.",
+            ("rule",),
+            registry=self._registry,
+        )
+        self.failed_stops = Counter(
+            "af_failed_stops",
+            "Stops of servers and clusters that failed and are tried again.",
+            ("kind",),
+            registry=self._registry,
+        )
+        self.listeners = Gauge(
+            "af_listeners", "Open event streams.", registry=self._registry
+        )
+        self.dropped_listeners = Counter(
+            "af_dropped_listeners",
+            "Event streams that were closed from here, by reason.",
+            ("reason",),
+            registry=self._registry,
+        )
+        self.sweeps = Counter(
+            "af_sweeps",
+            "Looks at all servers and all clusters, by what came of them.",
+            ("part", "result"),
+            registry=self._registry,
+        )
+        self._sweep_age = Gauge(
+            "af_last_good_sweep_age_seconds",
+            "How long ago the last look that went well was.",
+            ("part",),
+            registry=self._registry,
+        )
         self.request_seconds = Histogram(
             "af_request_duration_seconds",
             "Time to answer a request.",
@@ -59,8 +100,17 @@ class Metrics:
             registry=self._registry,
         )
 
-    def render(self, *, accounts: int, plans: int, edition: Edition) -> bytes:
+    def render(
+        self,
+        *,
+        accounts: int,
+        plans: int,
+        edition: Edition,
+        sweep_ages: Mapping[str, float],
+    ) -> bytes:
         """Return the page of metrics."""
+        for part, age_seconds in sweep_ages.items():
+            self._sweep_age.labels(part).set(age_seconds)
         self._accounts.set(accounts)
         self._plans.set(plans)
         self._facility.info({"digest": edition.digest})

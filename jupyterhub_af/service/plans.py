@@ -6,6 +6,9 @@ A plan is put before the start and replaced by the next start of the same server
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import func, select
@@ -22,12 +25,28 @@ from .store import Store
 from .tables import PlanRow
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A start of a server: its plan, and when that was recorded (seconds since 1970)."""
+
+    plan: ServerPlan
+    recorded_at: float
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Return the person and the server's name."""
+        return self.plan.user, self.plan.server_name
+
+
 class Plans:
     """Record plans and find them again."""
 
-    def __init__(self, store: Store, register: Register) -> None:
+    def __init__(
+        self, store: Store, register: Register, clock: Callable[[], float] = time.time
+    ) -> None:
         self._store = store
         self._register = register
+        self._clock = clock
 
     def put(self, plan: ServerPlan) -> None:
         """Record the plan of a start that is about to happen.
@@ -40,7 +59,7 @@ class Plans:
         self._check_numbers(plan)
         try:
             with self._store.write() as session:
-                _record(session, plan)
+                _record(session, plan, datetime.fromtimestamp(self._clock(), UTC))
         except IntegrityError as error:
             # two writers met on PostgreSQL; the one that lost is told so
             raise _taken(plan) from error
@@ -50,6 +69,18 @@ class Plans:
         with self._store.read() as session:
             row = session.get(PlanRow, (user, server_name))
             return parse_plan(row.plan) if row else None
+
+    def find_start(self, user: str, server_name: str) -> Start | None:
+        """Return the last start of a server."""
+        return self.find_starts([(user, server_name)]).get((user, server_name))
+
+    def find_starts(
+        self, places: Iterable[tuple[str, str]]
+    ) -> dict[tuple[str, str], Start]:
+        """Return the last start of each server that has one."""
+        with self._store.read() as session:
+            rows = (session.get(PlanRow, place) for place in places)
+            return {(row.user, row.server_name): _to_start(row) for row in rows if row}
 
     def count(self) -> int:
         """Return how many servers have a recorded plan."""
@@ -65,7 +96,13 @@ class Plans:
             raise RefusedError(409, "plan-numbers", message)
 
 
-def _record(session: Session, plan: ServerPlan) -> None:
+def _to_start(row: PlanRow) -> Start:
+    # SQLite forgets the zone; what was written is UTC
+    at = row.recorded_at.replace(tzinfo=row.recorded_at.tzinfo or UTC)
+    return Start(parse_plan(row.plan), at.timestamp())
+
+
+def _record(session: Session, plan: ServerPlan, now: datetime) -> None:
     text = plan_to_json(plan).decode()
     place = (plan.user, plan.server_name)
     same_start = session.scalar(
@@ -83,7 +120,7 @@ def _record(session: Session, plan: ServerPlan) -> None:
             start_id=plan.start_id,
             plan=text,
             facility_digest=plan.facility_digest,
-            recorded_at=datetime.now(UTC),
+            recorded_at=now,
         )
     )
 

@@ -33,6 +33,8 @@ class Route(RequestHandler):
     """Be the base of every route."""
 
     route = "unknown"
+    # whether the time to answer says anything: a stream ends when its reader leaves
+    is_timed = True
 
     def initialize(self, desk: Desk) -> None:
         """Take the parts of the service."""
@@ -112,7 +114,7 @@ class Missing(Route):
 
 def observe(handler: RequestHandler) -> None:
     """Count a request when it is done; tornado calls this in place of an access log."""
-    if not isinstance(handler, Route):
+    if not isinstance(handler, Route) or not handler.is_timed:
         return
     # a method is a word of the sender's: unknown ones would be labels without end
     method = handler.request.method or ""

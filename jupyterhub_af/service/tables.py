@@ -92,10 +92,13 @@ class PlanRow(Base):
 
 
 class EventRow(Base):
-    """Who did what, by which rule, with which result."""
+    """Who did what, by which rule, with which result.
+
+    ``person`` is whose the target is, where it is a server or a cluster of somebody's.
+    """
 
     __tablename__ = "events"
-    __table_args__ = (Index(None, "time"), Index(None, "actor"))
+    __table_args__ = (Index(None, "time"), Index(None, "actor"), Index(None, "person"))
 
     id: Mapped[int] = mapped_column(_RowNumber, primary_key=True)
     time: Mapped[datetime] = mapped_column(DateTime(timezone=True))
@@ -105,3 +108,4 @@ class EventRow(Base):
     rule: Mapped[str] = mapped_column(String(64))
     result: Mapped[str] = mapped_column(String(16))
     detail: Mapped[str] = mapped_column(String(500))
+    person: Mapped[str] = mapped_column(String(255))

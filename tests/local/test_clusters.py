@@ -254,7 +254,7 @@ def test_a_cluster_ends_with_its_server(facility, kernels):
     assert len(pids) == 3
     person.stop()
     wait_until(lambda: not facility.cluster_parts(), seconds=30, what="no cluster")
-    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    wait_until(lambda: not [pid for pid in pids if Path(f"/proc/{pid}").exists()])
 
 
 def test_clusters_go_on_while_the_gateway_is_started_again(facility, kernel):

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import logging
+import secrets
+import time
+from dataclasses import replace
 from pathlib import Path
 
+import alembic.command
+import alembic.config
 import pytest
-from service_world import FACILITY, FakeHub, PostgreSQL, ServiceProcess, running
+from fake_peers import FakeHub
+from service_world import FACILITY, PostgreSQL, ServiceProcess, person, running
 
 from jupyterhub_af.catalogue import Catalogue
 from jupyterhub_af.policy.access import resolve_access
 from jupyterhub_af.policy.facility_text import parse_facility
 from jupyterhub_af.policy.identity import make_identity
+from jupyterhub_af.policy.messages import AccountRequest, IdsRequest, plan_to_json
 from jupyterhub_af.policy.plan import Ids, ServerPlan, make_plan
 from jupyterhub_af.policy.selection import select
+from jupyterhub_af.service.audit import Audit
+from jupyterhub_af.service.changes import Changes
+from jupyterhub_af.service.desk import Desk
+from jupyterhub_af.service.metrics import Metrics
+from jupyterhub_af.service.plans import Plans, Start
 from jupyterhub_af.service.register import FIRST_GID, FIRST_UID, Ranges, Register
+from jupyterhub_af.service.running import Running
+from jupyterhub_af.service.secret import Secret
 from jupyterhub_af.service.store import Store
+from jupyterhub_af.service.sweeps import Sweeps
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +58,20 @@ def store(database):
 
 
 @pytest.fixture
+def old_store(database):
+    """Return a database as version 0001 left it, with people."""
+    url, password = database
+    store = Store(url, password=password)
+    with store.engine.begin() as connection:
+        config = alembic.config.Config(attributes={"connection": connection})
+        config.set_main_option("script_location", "jupyterhub_af.service:migrations")
+        config.set_main_option("path_separator", "os")
+        alembic.command.upgrade(config, "0001")
+    yield store
+    store.close()
+
+
+@pytest.fixture
 def lite_store(tmp_path: Path):
     store = Store(f"sqlite:///{tmp_path}/af.sqlite")
     store.upgrade()
@@ -62,6 +91,89 @@ def register(store: Store, catalogue: Catalogue) -> Register:
     register = Register(store, catalogue, Ranges(FIRST_UID, FIRST_GID))
     register.prepare()
     return register
+
+
+class Clock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        # a database keeps microseconds only
+        self.now = float(int(time.time()))
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def desk(lite_store: Store, catalogue: Catalogue, clock: Clock) -> Desk:
+    """Return the parts of a service in this process, with a clock of the test's."""
+    register = Register(lite_store, catalogue, Ranges(FIRST_UID, FIRST_GID))
+    register.prepare()
+    log, metrics = logging.getLogger("desk"), Metrics()
+    return Desk(
+        log=log,
+        store=lite_store,
+        catalogue=catalogue,
+        register=register,
+        plans=Plans(lite_store, register, clock),
+        audit=Audit(lite_store),
+        metrics=metrics,
+        running=Running(),
+        changes=Changes(),
+        sweeps=Sweeps(log, metrics.sweeps, sweep_seconds=1200, started_at=clock()),
+        hub_secret=Secret(),
+        gateway_secret=Secret(),
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def begin(desk, make_server_plan):
+    """Return a function that records a start of a person's server."""
+
+    async def record(user: str, server_name: str = "", **changes: object) -> Start:
+        request = AccountRequest.model_validate(person(user))
+        await desk.account_for(request)
+        wanted = IdsRequest(user=user, groups=("hackathon/gw",))
+        ids = await desk.ids_for(wanted)
+        start_id = str(changes.pop("start_id", secrets.token_hex(8)))
+        plan = make_server_plan(
+            user,
+            Ids(ids.uid, ids.gid, ids.gids),
+            start_id=start_id,
+            server_name=server_name,
+        )
+        await desk.put_plan(replace(plan, **changes))
+        return await desk.find_start(user, server_name)
+
+    return record
+
+
+@pytest.fixture
+def start(service, make_server_plan):
+    """Return a function that tells a service of the start of a person's server."""
+
+    def record(user: str, server_name: str = "", **changes: object) -> str:
+        start_id = str(changes.pop("start_id", f"start-of-{user}-{server_name}"))
+        one = changes.pop("service", service)
+        with one.client() as client:
+            client.post("/internal/accounts", json=person(user)).raise_for_status()
+            wanted = {"user": user, "groups": ["hackathon/gw"]}
+            reply = client.post("/internal/ids", json=wanted).json()
+            ids = Ids(reply["uid"], reply["gid"], reply["gids"])
+            plan = make_server_plan(
+                user, ids, start_id=start_id, server_name=server_name
+            )
+            content = plan_to_json(replace(plan, **changes))
+            client.put("/internal/plans", content=content).raise_for_status()
+        return start_id
+
+    return record
 
 
 @pytest.fixture(scope="module")

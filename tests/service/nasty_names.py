@@ -79,7 +79,15 @@ GROUPS: dict[str, dict[str, str]] = {
     | _all(TAKEN, "A" * 63)
     | _all(FORM, "a" * 64, "A" * 64, "a" * 255, "\u00e9" * 63, "a" * 63 + "\n"),
     "names of the system": _all(
-        RESERVED, "root", "ROOT", "Root", "nobody", "NoGroup", "backups", "Backups"
+        RESERVED,
+        "root",
+        "ROOT",
+        "Root",
+        "nobody",
+        "NoGroup",
+        "backups",
+        "Backups",
+        "af",
     )
     | _all(OK, "root.", "root-", "roots", "root@host", "no-body", "backups.")
     | _all(FORM, "r\u043e\u043et", "root\u200b", " root", "root\0"),

@@ -12,17 +12,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
+from fake_peers import SERVICE_TOKEN
 
 ISSUER = "https://iam.example.org/"
 CONTACT = "support@example.org"
+ACCESS = "access:services!service=af"
+GROUPS = ("hackathon", "hackathon/gw")
 FACILITY = """\
 version: 1
 name: Test facility
@@ -117,7 +118,7 @@ class ServiceProcess:
             "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{self.port}",
             "JUPYTERHUB_SERVICE_PREFIX": "/services/af/",
             "JUPYTERHUB_API_URL": f"{self.hub_url}/hub/api",
-            "JUPYTERHUB_API_TOKEN": "token-of-the-service",
+            "JUPYTERHUB_API_TOKEN": SERVICE_TOKEN,
             "JUPYTERHUB_OAUTH_ACCESS_SCOPES": '["access:services!service=af"]',
         }
 
@@ -156,6 +157,12 @@ class ServiceProcess:
         url = f"http://127.0.0.1:{self.port}/services/af/{path}"
         return httpx.get(url, headers=headers, timeout=30)
 
+    def post(self, path: str, token: str, body: object = None) -> httpx.Response:
+        """Post to the public API."""
+        headers = {"Authorization": f"token {token}"}
+        url = f"http://127.0.0.1:{self.port}/services/af/{path}"
+        return httpx.post(url, headers=headers, json=body, timeout=30)
+
 
 @contextmanager
 def running(service: ServiceProcess):
@@ -168,60 +175,42 @@ def running(service: ServiceProcess):
             service.process.wait(10)
 
 
-class FakeHub:
-    """Stand in for one page of JupyterHub: ``GET /hub/api/user`` with a token."""
+class Stream:
+    """An open event stream: what it said so far, and what it says next."""
 
-    def __init__(self) -> None:
-        self.callers: dict[str, object] = {}
-        hub = self
+    def __init__(self, service: ServiceProcess, token: str, last_id: str = "") -> None:
+        headers = {"Authorization": f"token {token}"}
+        if last_id:
+            headers["Last-Event-ID"] = last_id.encode()
+        self._client = httpx.Client(timeout=30)
+        url = f"http://127.0.0.1:{service.port}/services/af/api/events"
+        request = self._client.build_request("GET", url, headers=headers)
+        self.answer = self._client.send(request, stream=True)
+        self._lines = self.answer.iter_lines()
 
-        class Page(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                token = self.headers.get("Authorization", "").removeprefix("token ")
-                if self.path != "/hub/api/user":
-                    self.answer(404, {})
-                else:
-                    known = token in hub.callers
-                    self.answer(200 if known else 403, hub.callers.get(token, {}))
+    def __enter__(self) -> Stream:
+        return self
 
-            def answer(self, status: int, value: object) -> None:
-                if isinstance(value, int):
-                    status, value = value, {}
-                body = json.dumps(value).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+    def __exit__(self, *_: object) -> None:
+        self.answer.close()
+        self._client.close()
 
-            def log_message(self, *_arguments: object) -> None:
-                pass
+    def next(self, kind: str = "") -> dict[str, object]:
+        """Return the next event, of a kind if one is given; {} at the end."""
+        found: dict[str, object] = {}
+        for line in self._lines:
+            key, _, value = line.partition(": ")
+            if line and not line.startswith(":"):
+                found[key] = json.loads(value) if key == "data" else value
+            elif found and kind in ("", found["event"]):
+                return found
+            elif not line:
+                found = {}
+        return {}
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    @contextmanager
-    def running(self):
-        thread = threading.Thread(target=self.server.serve_forever)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self.server.shutdown()
-            thread.join()
-            self.server.server_close()
-
-    def add(self, name: str, *scopes: str, groups=(), kind: str = "user") -> str:
-        """Let a token in; return it."""
-        token = secrets.token_hex(16)
-        self.callers[token] = {
-            "kind": kind,
-            "name": name,
-            "groups": list(groups),
-            "scopes": list(scopes),
-            "admin": True,
-            "server": None,
-        }
-        return token
+    def take(self, count: int) -> list[dict[str, object]]:
+        """Return the next events."""
+        return [self.next() for _ in range(count)]
 
 
 class PostgreSQL:

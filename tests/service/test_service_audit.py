@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from jsonschema import ValidationError
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from jupyterhub_af.policy.messages import AuditEvent
-from jupyterhub_af.service.audit import Audit, mask
+from jupyterhub_af.policy.panel import HistoryLine
+from jupyterhub_af.service.audit import Audit, mask, person_of
 from jupyterhub_af.service.store import Store
 
 EVENT = AuditEvent(
@@ -46,9 +48,9 @@ def audit(store) -> Audit:
     return Audit(store)
 
 
-@pytest.mark.parametrize(("text", "shown"), MASKED.values(), ids=MASKED.keys())
-def test_what_looks_like_a_secret_is_masked(text, shown):
-    assert mask(text) == shown
+@pytest.mark.parametrize(("given", "shown"), MASKED.values(), ids=MASKED.keys())
+def test_what_looks_like_a_secret_is_masked(given, shown):
+    assert mask(given) == shown
 
 
 def test_masking_never_makes_a_text_too_long():
@@ -80,6 +82,85 @@ async def test_a_token_in_an_event_is_neither_stored_nor_logged(store):
     line = json.loads(written.getvalue())
     assert line["detail"] == "[token] from [mail]"
     assert JWT[:20] not in written.getvalue()
+
+
+def event(actor: str, action: str, target: str = "", result: str = "done"):
+    return AuditEvent(actor=actor, action=action, target=target, result=result)
+
+
+async def test_people_see_what_they_did_and_what_was_done_to_what_is_theirs(audit):
+    for given in (
+        event("alice", "login"),
+        event("bob", "server.start", "bob/"),
+        event("admin", "server.start", "alice/one"),
+        event("af", "server.stop", "alice/"),
+        event("af", "server.stop", "alice2/"),
+        event("alice", "server.start", "bob/one"),
+        # somebody else who gave the same name
+        event("alice", "account.register", result="refused"),
+        event("bob", "note", "alice"),
+    ):
+        await audit.record(given)
+    shown = [(x.actor, x.action, x.target) for x in audit.about("alice", 50)]
+    assert shown == [
+        ("alice", "login", ""),
+        ("admin", "server.start", "alice/one"),
+        ("af", "server.stop", "alice/"),
+        ("alice", "server.start", "bob/one"),
+    ]
+    assert [x.target for x in audit.about("alice2", 50)] == ["alice2/"]
+    # the service is no person, whatever an old account is called
+    assert audit.about("af", 50) == ()
+    assert audit.about("", 50) == ()
+
+
+async def test_the_newest_lines_are_shown_oldest_first(audit):
+    for number in range(6):
+        target = f"alice/{number}" if number % 2 else f"bob/{number}"
+        await audit.record(event("alice", "server.start", target))
+    lines = audit.about("alice", 3)
+    assert [line.target for line in lines] == ["alice/3", "bob/4", "alice/5"]
+    assert [line.id for line in lines] == sorted(line.id for line in lines)
+
+
+async def test_a_line_says_nothing_of_the_detail(audit):
+    await audit.record(EVENT)
+    (line,) = audit.about("alice", 50)
+    assert line == HistoryLine(
+        id=line.id,
+        at=audit.last(1)[0].time.timestamp(),
+        actor="alice",
+        action="server.start",
+        target="alice/",
+        rule="profile-withheld",
+        result="refused",
+    )
+
+
+async def test_lines_of_before_are_found_too(old_store):
+    row = (
+        "INSERT INTO events (time, actor, action, target, rule, result, detail) VALUES "
+        "('2026-01-01 00:00:00', 'admin', 'server.start', :target, '', 'done', '')"
+    )
+    with old_store.write() as session:
+        for target in ("alice/", "alice/one", "alice/one", "bob/", "alice"):
+            session.execute(text(row), {"target": target})
+    old_store.upgrade()
+    lines = Audit(old_store).about("alice", 50)
+    assert [line.target for line in lines] == ["alice/", "alice/one", "alice/one"]
+
+
+@pytest.mark.parametrize(
+    ("target", "person"),
+    [
+        pytest.param("alice/", "alice", id="the first server"),
+        pytest.param("alice/one/0f", "alice", id="a cluster"),
+        pytest.param("alice", "", id="a word"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_whose_a_target_is(target, person):
+    assert person_of(target) == person
 
 
 async def test_a_hub_name_that_looks_like_a_mail_stays_readable(audit):

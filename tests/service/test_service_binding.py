@@ -8,8 +8,6 @@ import re
 import string
 from concurrent.futures import ThreadPoolExecutor
 
-import alembic.command
-import alembic.config
 import pytest
 from nasty_names import ALL, GROUPS, KNOWN, SAME_DIRECTORY
 from pydantic import ValidationError
@@ -325,20 +323,6 @@ def test_the_database_itself_refuses_a_second_of_anything(register, store):
 
 
 # a database of before
-
-
-@pytest.fixture
-def old_store(database):
-    """Return a database as version 0001 left it, with people."""
-    url, password = database
-    store = Store(url, password=password)
-    with store.engine.begin() as connection:
-        config = alembic.config.Config(attributes={"connection": connection})
-        config.set_main_option("script_location", "jupyterhub_af.service:migrations")
-        config.set_main_option("path_separator", "os")
-        alembic.command.upgrade(config, "0001")
-    yield store
-    store.close()
 
 
 def add_old_people(store: Store, *names: str) -> None:

@@ -3,35 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from service_world import FACILITY, ServiceProcess, person, running
+from service_world import ACCESS, FACILITY, GROUPS, ServiceProcess, running
 
-from jupyterhub_af.policy.messages import Health, Refusal, plan_to_json
+from jupyterhub_af.policy.caller import Caller, server_of
+from jupyterhub_af.policy.messages import Health, Refusal
 from jupyterhub_af.policy.panel import Me
-from jupyterhub_af.policy.plan import Ids
-from jupyterhub_af.service.public import Caller, server_of
-
-ACCESS = "access:services!service=af"
-GROUPS = ("hackathon", "hackathon/gw")
-
-
-@pytest.fixture
-def start(service, make_server_plan):
-    """Return a function that records the start of a person's server."""
-
-    def record(user: str, server_name: str) -> None:
-        with service.client() as client:
-            client.post("/internal/accounts", json=person(user)).raise_for_status()
-            wanted = {"user": user, "groups": ["hackathon/gw"]}
-            reply = client.post("/internal/ids", json=wanted).json()
-            ids = Ids(reply["uid"], reply["gid"], reply["gids"])
-            start_id = f"start-of-{user}-{server_name}"
-            plan = make_server_plan(
-                user, ids, start_id=start_id, server_name=server_name
-            )
-            content = plan_to_json(plan)
-            client.put("/internal/plans", content=content).raise_for_status()
-
-    return record
 
 
 def refused(reply, status: int) -> str:

@@ -118,6 +118,11 @@ def test_an_editor_can_offer_the_choices(place, choices):
     assert offered[: len(choices)] == choices
 
 
+def test_an_editor_can_offer_what_counts_as_activity():
+    lifetime = json.loads(schema_text())["$defs"]["Lifetime"]["properties"]
+    assert lifetime["active_while"]["items"]["enum"] == ["kernels", "clusters"]
+
+
 def accepts(check, text: str) -> bool:
     try:
         check(text)

@@ -158,6 +158,22 @@ def test_what_is_left_out_has_these_values():
         Size(slug="default", cores=1, memory="2G", default=True),
     )
     assert facility.areas_of(profile) == facility.storage
+    assert profile.lifetime == Lifetime(
+        idle=None, longest=None, active_while=("kernels",)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "work"),
+    [
+        pytest.param("[]", (), id="nothing but the person's own activity"),
+        pytest.param("[clusters]", ("clusters",), id="clusters and not kernels"),
+        pytest.param("[clusters, kernels]", ("clusters", "kernels"), id="both"),
+    ],
+)
+def test_a_profile_says_which_work_counts_as_activity(text, work):
+    facility = parse_facility(edited(("idle: 1h", f"idle: 1h, active_while: {text}")))
+    assert facility.profiles[0].lifetime.active_while == work
 
 
 def test_the_areas_of_a_profile_are_in_the_files_order():

@@ -233,6 +233,13 @@ def test_a_plan_that_nobody_touched_is_taken():
     assert parse_plan(plan_json()) == plan_of("student1")
 
 
+def test_a_plan_recorded_before_work_counted_as_activity_is_taken():
+    old = {
+        key: v for key, v in json.loads(plan_json()).items() if key != "active_while"
+    }
+    assert parse_plan(json.dumps(old)).active_while == ("kernels",)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -100,6 +100,7 @@ STUDENT1 = ServerPlan(
     longest_seconds=12 * 3600,
     node_selector={},
     facility_digest=facility_digest(demo_facility()),
+    active_while=("kernels",),
 )
 TEACHER1 = replace(
     STUDENT1,

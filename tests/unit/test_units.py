@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from jupyterhub_af.policy.units import (
     format_cores,
+    format_duration,
     format_memory,
     parse_duration_seconds,
     parse_memory_bytes,
@@ -120,3 +121,19 @@ def test_memory_is_shown_short(size_bytes, text):
 )
 def test_cores_are_shown_in_words(cores, text):
     assert format_cores(cores) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        pytest.param(1, "1 second", id="one"),
+        pytest.param(90, "90 seconds", id="no whole minute"),
+        pytest.param(1800, "30 minutes", id="minutes"),
+        pytest.param(5400, "90 minutes", id="no whole hour"),
+        pytest.param(43200, "12 hours", id="hours"),
+        pytest.param(86400, "1 day", id="a day"),
+        pytest.param(0, "0 seconds", id="nothing"),
+    ],
+)
+def test_a_duration_is_shown_in_words(seconds, text):
+    assert format_duration(seconds) == text
