@@ -6,13 +6,23 @@ import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig([
-  { ignores: ['**/*.js', 'coverage', 'dist', 'jupyterlab_af', 'lib'] },
+  {
+    ignores: [
+      '**/*.js',
+      'coverage',
+      'dist',
+      'jupyterlab_af',
+      'lib',
+      'src/generated'
+    ]
+  },
   js.configs.recommended,
   tseslint.configs.recommended,
   { plugins: { jupyter } },
   jupyter.configs.recommended,
+  { files: ['*.mjs'], languageOptions: { globals: globals.node } },
   {
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.{ts,tsx}'],
     languageOptions: {
       globals: globals.browser,
       parserOptions: { project: 'tsconfig.test.json' }
@@ -37,7 +47,8 @@ export default defineConfig([
     files: ['src/__tests__/**'],
     rules: {
       'jupyter/no-untranslated-string': 'off',
-      'jupyter/require-disposable-ownership': 'off'
+      'jupyter/require-disposable-ownership': 'off',
+      'jupyter/require-disposable-transfer': 'off'
     }
   },
   prettier

@@ -1,27 +1,15 @@
-"""The server extension of the analysis facility; it runs in a person's own server.
+"""What a person's server brings to the analysis facility.
 
-This module owns the wiring only: what Jupyter asks an extension for, and what is
-done once when the server loads it.
+This module owns the names that Jupyter looks for, and imports nothing: a notebook
+imports a module of this package too, and must not wait for a web server's.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from jupyterlab_af.exercises import deliver_exercises
-from jupyterlab_af.routes import setup_routes
-from jupyterlab_af.service import ServiceAddress
-
-if TYPE_CHECKING:
-    from jupyter_server.serverapp import ServerApp
+from typing import Any
 
 __version__ = version("jupyterlab_af")
-
-EXERCISES = Path("share/jupyterhub-af/exercises")
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:
@@ -29,12 +17,8 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
     return [{"src": "labextension", "dest": "jupyterlab-af"}]
 
 
-def _jupyter_server_extension_points() -> list[dict[str, str]]:
-    """Tell Jupyter Server which module is the extension."""
-    return [{"module": "jupyterlab_af"}]
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    """Tell Jupyter Server which class is the extension."""
+    from jupyterlab_af.app import FacilityApp
 
-
-def _load_jupyter_server_extension(server_app: ServerApp) -> None:
-    """Add the routes, and deliver the image's exercises."""
-    setup_routes(server_app.web_app, ServiceAddress.from_environ(os.environ))
-    deliver_exercises(Path(sys.prefix) / EXERCISES, Path.home(), log=server_app.log)
+    return [{"module": "jupyterlab_af", "app": FacilityApp}]

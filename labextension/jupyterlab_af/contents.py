@@ -2,14 +2,19 @@
 
 Jupyter Server answers 500 where a storage area is read-only or full. The contents
 manager here turns what the file system said into an answer that a person can act
-on; it changes nothing of what is read or written. Switched on with
+on; it changes nothing of what is read or written. A new notebook or file that would
+be made where nothing survives is made in the person's home instead. Switched on with
 ``--ServerApp.contents_manager_class=jupyterlab_af.contents.FacilityContentsManager``.
+
+Words: a folder *survives* the server if it is on something mounted below the root.
 """
 
 from __future__ import annotations
 
 import errno
+import re
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
@@ -31,6 +36,16 @@ class FacilityContentsManager(AsyncLargeFileManager):
         with clear_refusals(path):
             saved: dict[str, Any] = await super().save(model, path)
             return saved
+
+    async def new_untitled(
+        self, path: str = "", type: str = "", ext: str = ""
+    ) -> dict[str, Any]:
+        """Make an untitled notebook, file or folder in a folder that survives."""
+        if type != "directory":
+            path = folder_for_new(Path(self.root_dir), path.strip("/"), Path.home())
+        with clear_refusals(path):
+            made: dict[str, Any] = await super().new_untitled(path, type, ext)
+            return made
 
     async def delete_file(self, path: str) -> None:
         """Delete a file or a folder."""
@@ -62,6 +77,35 @@ class FacilityContentsManager(AsyncLargeFileManager):
         """Put back the file that was kept."""
         with clear_refusals(path):
             await super().restore_checkpoint(checkpoint_id, path)
+
+
+def folder_for_new(root: Path, path: str, home: Path) -> str:
+    """Return the folder below `root` for a new file: `path`, or home if it is lost there.
+
+    Where the home is not below the root, or survives no better, it is `path`.
+    """
+    if survives(root, path) or not home.is_relative_to(root):
+        return path
+    at_home = home.relative_to(root).as_posix()
+    return at_home if survives(root, at_home) else path
+
+
+def survives(root: Path, path: str) -> bool:
+    """Return whether `path` is on something that is mounted below `root`."""
+    folder = root / path
+    tops = {folder, *folder.parents} - {root, *root.parents}
+    return not tops.isdisjoint(mount_points())
+
+
+def mount_points() -> frozenset[Path]:
+    """Return where something is mounted; a file system may be mounted onto itself."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return frozenset(Path(unescape(line.split(" ")[4])) for line in lines)
+
+
+def unescape(field: str) -> str:
+    """Return a path as it was before the kernel wrote its blanks as octal numbers."""
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field)
 
 
 @contextmanager

@@ -1,82 +1,118 @@
 /**
- * What is known of the facility; the widget draws it.
+ * What is known of the facility; the widgets draw it.
  */
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { Cause, IMe, MeReply } from './tokens';
+import { HistoryLine, Lifetime } from './generated/panel';
+import { IFacilityModel, IFacilityState, StreamEvent } from './tokens';
 
-/** Nothing to show, the facility's answer, or why there is none. */
-export type ProfileState =
-  | { readonly kind: 'hidden' }
-  | { readonly kind: 'known'; readonly me: IMe }
-  | { readonly kind: 'unreachable'; readonly cause: Cause };
+/** How many lines about me are kept. */
+const LINES = 50;
 
-/** Return the state that a reply leads to. */
-export function stateOf(reply: MeReply): ProfileState {
-  if (reply.available) {
-    return { kind: 'known', me: reply };
+/** A clock that is so little off is right: the server's clock is read in seconds. */
+const SKEW_SECONDS = 5;
+
+/** Nothing is known yet. */
+export const NOTHING: IFacilityState = {
+  connection: { kind: 'waiting' },
+  me: null,
+  lifetime: null,
+  clusters: [],
+  dask: null,
+  lines: []
+};
+
+/** Return the state after an event. */
+export function reduce(
+  state: IFacilityState,
+  event: StreamEvent
+): IFacilityState {
+  switch (event.kind) {
+    case 'away':
+    case 'back':
+      return { ...state, connection: event };
+    case 'me':
+      return { ...state, me: event.me };
+    case 'lifetime':
+      return { ...state, lifetime: event.lifetime };
+    case 'clusters':
+      return { ...state, clusters: event.clusters, dask: event.dask };
+    case 'history':
+      return { ...state, lines: newest(state.lines, event.lines) };
+    default:
+      // A newer service may say more.
+      return state;
   }
-  if (reply.outside) {
-    return { kind: 'hidden' };
-  }
-  return { kind: 'unreachable', cause: reply.cause };
+}
+
+/** Return the newest of both, newest first; a line that is told twice is one line. */
+function newest(
+  known: readonly HistoryLine[],
+  told: readonly HistoryLine[]
+): HistoryLine[] {
+  const lines = new Map([...known, ...told].map(line => [line.id, line]));
+  return [...lines.values()].sort((a, b) => b.id - a.id).slice(0, LINES);
 }
 
 /**
- * Asks once, and again only when told to; never by a timer.
+ * Keeps the state that the events of the stream lead to; asks nothing by itself.
  */
-export class ProfileModel implements IDisposable {
-  /**
-   * @param ask asks the person's own server; a rejection counts as unreachable.
-   */
-  constructor(ask: () => Promise<MeReply>) {
-    this._ask = ask;
+export class FacilityModel implements IFacilityModel, IDisposable {
+  constructor(options: FacilityModel.IOptions) {
+    this._acts = options.acts;
+    this.root = options.root;
   }
 
-  get state(): ProfileState {
+  readonly root: string;
+
+  get state(): IFacilityState {
     return this._state;
   }
 
-  /** Emitted when the state or the person's wish to see it changed. */
   get changed(): ISignal<this, void> {
     return this._changed;
-  }
-
-  /** Whether there is something to show, and the person wants to see it. */
-  get isShown(): boolean {
-    return this._isWanted && this._state.kind !== 'hidden';
   }
 
   get isDisposed(): boolean {
     return this._isDisposed;
   }
 
-  /** Say whether the person wants to see the profile. */
-  setWanted(isWanted: boolean): void {
-    this._isWanted = isWanted;
-    this._changed.emit();
+  now(): number {
+    return Date.now() / 1000 + this._skew;
   }
 
-  /** Ask, unless a question is on its way. */
-  async refresh(): Promise<void> {
-    if (this._isAsking || this._isDisposed) {
-      return;
-    }
-    this._isAsking = true;
-    const state = await this._nextState();
-    this._isAsking = false;
-    if (!this._isDisposed) {
+  /** Say what the server's clock showed just now, in milliseconds. */
+  setClock(shown: number): void {
+    const skew = (shown - Date.now()) / 1000;
+    this._skew = Math.abs(skew) > SKEW_SECONDS ? skew : 0;
+  }
+
+  /** Take an event of the stream. */
+  take(event: StreamEvent): void {
+    const state = reduce(this._state, event);
+    if (state !== this._state && !this._isDisposed) {
       this._state = state;
       this._changed.emit();
     }
   }
 
-  /** Ask again if the last question had no answer. */
-  async retry(): Promise<void> {
-    if (this._state.kind === 'unreachable') {
-      await this.refresh();
-    }
+  async keep(): Promise<Lifetime> {
+    const lifetime = await this._acts.keep();
+    this.take({ kind: 'lifetime', lifetime });
+    return lifetime;
+  }
+
+  async stopCluster(name: string): Promise<void> {
+    await this._acts.stopCluster(name);
+  }
+
+  dashboardUrl(name: string): string {
+    return this._acts.dashboardUrl(name);
+  }
+
+  retry(): void {
+    this._acts.retry();
   }
 
   dispose(): void {
@@ -84,19 +120,26 @@ export class ProfileModel implements IDisposable {
     Signal.clearData(this);
   }
 
-  private async _nextState(): Promise<ProfileState> {
-    try {
-      return stateOf(await this._ask());
-    } catch {
-      // The widget says so, and the person can ask again.
-      return { kind: 'unreachable', cause: 'unreachable' };
-    }
+  private readonly _acts: FacilityModel.IActs;
+  private readonly _changed = new Signal<this, void>(this);
+  private _state = NOTHING;
+  private _skew = 0;
+  private _isDisposed = false;
+}
+
+/** A namespace for the model's options. */
+export namespace FacilityModel {
+  /** What a person can do. */
+  export interface IActs {
+    keep(): Promise<Lifetime>;
+    stopCluster(name: string): Promise<void>;
+    dashboardUrl(name: string): string;
+    retry(): void;
   }
 
-  private readonly _ask: () => Promise<MeReply>;
-  private readonly _changed = new Signal<this, void>(this);
-  private _state: ProfileState = { kind: 'hidden' };
-  private _isAsking = false;
-  private _isDisposed = false;
-  private _isWanted = true;
+  /** What the model is made of. */
+  export interface IOptions {
+    readonly acts: IActs;
+    readonly root: string;
+  }
 }

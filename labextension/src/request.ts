@@ -4,55 +4,68 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
-import { IUnavailable, MeReply, NAMESPACE } from './tokens';
+import { Lifetime } from './generated/panel';
+import { NAMESPACE } from './tokens';
 
-/** What a server without our server extension amounts to. */
-const OUTSIDE: IUnavailable = {
-  available: false,
-  outside: true,
-  cause: 'outside',
-  reason: 'This server has no analysis facility extension.'
-};
+/** Return the address of one of our routes. */
+export function urlOf(
+  settings: ServerConnection.ISettings,
+  ...parts: string[]
+): string {
+  const path = parts.map(part => encodeURIComponent(part));
+  return URLExt.join(settings.baseUrl, NAMESPACE, ...path);
+}
 
 /**
  * Ask one of our routes.
  *
  * @throws ServerConnection.NetworkError if the server does not answer.
- * @throws ServerConnection.ResponseError if it answers with an error.
+ * @throws ServerConnection.ResponseError if it says no; its message is the words.
  */
-export async function requestAPI<T>(
-  endPoint: string,
+async function ask(
+  url: string,
   settings: ServerConnection.ISettings,
-  init: RequestInit = {}
-): Promise<T> {
-  const url = URLExt.join(settings.baseUrl, NAMESPACE, endPoint);
-  let response: Response;
-  try {
-    response = await ServerConnection.makeRequest(url, init, settings);
-  } catch (error) {
-    throw new ServerConnection.NetworkError(error as TypeError);
-  }
+  init: RequestInit
+): Promise<Response> {
+  const response = await ServerConnection.makeRequest(url, init, settings);
   if (!response.ok) {
     throw await ServerConnection.ResponseError.create(response);
   }
-  return (await response.json()) as T;
+  return response;
 }
 
-/**
- * Ask who the person is and what their server was started with.
- */
-export async function requestMe(
+/** Open the stream of events after an event. */
+export function requestEvents(
+  settings: ServerConnection.ISettings,
+  lastId: string,
+  signal: AbortSignal
+): Promise<Response> {
+  const headers = {
+    Accept: 'text/event-stream',
+    ...(lastId && { 'Last-Event-ID': lastId })
+  };
+  const init = { headers, signal };
+  return ServerConnection.makeRequest(
+    urlOf(settings, 'events'),
+    init,
+    settings
+  );
+}
+
+/** Say that this server shall not be stopped as idle. */
+export async function requestKeep(
   settings: ServerConnection.ISettings
-): Promise<MeReply> {
-  try {
-    return await requestAPI<MeReply>('me', settings);
-  } catch (error) {
-    if (
-      error instanceof ServerConnection.ResponseError &&
-      error.response.status === 404
-    ) {
-      return OUTSIDE;
-    }
-    throw error;
-  }
+): Promise<Lifetime> {
+  const init = { method: 'POST', body: '{}' };
+  const response = await ask(urlOf(settings, 'keep'), settings, init);
+  return (await response.json()) as Lifetime;
+}
+
+/** Stop a Dask cluster. */
+export async function requestStop(
+  settings: ServerConnection.ISettings,
+  name: string
+): Promise<void> {
+  const url = urlOf(settings, 'clusters', name);
+  await ask(url, settings, { method: 'DELETE' });
 }

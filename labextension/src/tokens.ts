@@ -1,8 +1,20 @@
 /**
- * Names, ids and the shapes of the server's replies.
+ * Names, ids and the few shapes that are ours and not the service's.
  *
- * Importing this file has no side effects.
+ * What the service says is in generated/panel.ts. Importing this file has no side
+ * effects.
  */
+import { Token } from '@lumino/coreutils';
+import { ISignal } from '@lumino/signaling';
+
+import {
+  ClusterOfMine,
+  DaskOfMine,
+  HistoryLine,
+  Lifetime,
+  Me,
+  PanelEvent
+} from './generated/panel';
 
 /** The package, which is also the namespace of the server's routes. */
 export const NAMESPACE = 'jupyterlab-af';
@@ -10,55 +22,87 @@ export const NAMESPACE = 'jupyterlab-af';
 /** The translation domain of every string of this package. */
 export const DOMAIN = 'jupyterlab_af';
 
+/** The plugin that keeps what is known of the facility. */
+export const FACILITY_PLUGIN_ID = `${NAMESPACE}:facility`;
+
 /** The plugin that shows the profile in the status bar. */
 export const PROFILE_PLUGIN_ID = `${NAMESPACE}:profile`;
+
+/** The plugin that shows the facility in the side bar. */
+export const PANEL_PLUGIN_ID = `${NAMESPACE}:panel`;
+
+/** The plugin that warns before the server is stopped. */
+export const WARNING_PLUGIN_ID = `${NAMESPACE}:warning`;
+
+/** The plugin that marks documents that the server's end would take away. */
+export const MARKS_PLUGIN_ID = `${NAMESPACE}:marks`;
+
+/** The command that shows the side bar's panel. */
+export const OPEN_COMMAND = `${NAMESPACE}:open`;
+
+/** The page's option that holds the server's root folder, in a facility only. */
+export const ROOT_OPTION = 'afRoot';
 
 /** Why the facility cannot be asked. */
 export type Cause = 'outside' | 'unreachable' | 'refused' | 'unexpected';
 
-/** The facility, and whom to write to. */
-export interface IFacility {
-  readonly name: string;
-  readonly contact: string;
-}
-
-/** A storage area as this server sees it. */
-export interface IArea {
-  readonly name: string;
-  readonly path: string;
-  readonly read_only: boolean;
-}
-
-/** What this server was started with. */
-export interface IServer {
-  readonly name: string;
-  readonly profile: string;
-  readonly profile_display_name: string;
-  readonly size: string;
-  readonly gpu: string | null;
-  readonly cores: number;
-  readonly memory_bytes: number;
-  readonly start_id: string;
-  readonly areas: readonly IArea[];
-}
-
-/** Reply of `GET /jupyterlab-af/me` when the facility answered. */
-export interface IMe {
-  readonly available: true;
-  readonly user: string;
-  readonly groups: readonly string[];
-  readonly admin: boolean;
-  readonly facility: IFacility;
-  readonly server: IServer | null;
-}
-
-/** Reply of `GET /jupyterlab-af/me` when the facility cannot be asked. */
-export interface IUnavailable {
-  readonly available: false;
-  readonly outside: boolean;
+/** The facility cannot be asked. `reason` is a sentence in English. */
+export interface IAway {
+  readonly kind: 'away';
   readonly cause: Cause;
   readonly reason: string;
 }
 
-/** Reply of `GET /jupyterlab-af/me`. */
-export type MeReply = IMe | IUnavailable;
+/** The facility is there, or there again. */
+export interface IBack {
+  readonly kind: 'back';
+}
+
+/** What the stream of our own server says. */
+export type StreamEvent = PanelEvent | IAway | IBack;
+
+/** How it stands with the facility: not heard yet, there, or away. */
+export type Connection = { readonly kind: 'waiting' } | IBack | IAway;
+
+/** All that is known of the facility. */
+export interface IFacilityState {
+  readonly connection: Connection;
+  readonly me: Me | null;
+  readonly lifetime: Lifetime | null;
+  readonly clusters: readonly ClusterOfMine[];
+  readonly dask: DaskOfMine | null;
+  /** The newest lines about me, newest first. */
+  readonly lines: readonly HistoryLine[];
+}
+
+/** What is known of the facility, and what a person can do about it. */
+export interface IFacilityModel {
+  readonly state: IFacilityState;
+
+  /** Emitted when the state changed. */
+  readonly changed: ISignal<IFacilityModel, void>;
+
+  /** The folder that the paths of documents begin at; empty outside a facility. */
+  readonly root: string;
+
+  /** Return the time, in seconds since 1970, as the server's clock has it. */
+  now(): number;
+
+  /** Say that the server shall not be stopped as idle; a rejection has words. */
+  keep(): Promise<Lifetime>;
+
+  /** Stop a cluster of mine; a rejection has words. */
+  stopCluster(name: string): Promise<void>;
+
+  /** Return the address of a cluster's dashboard. */
+  dashboardUrl(name: string): string;
+
+  /** Ask again if the facility is away. */
+  retry(): void;
+}
+
+/** What is known of the facility. */
+export const IFacilityModel = new Token<IFacilityModel>(
+  `${NAMESPACE}:IFacilityModel`,
+  'What is known of the analysis facility, its clusters and this server.'
+);

@@ -1,75 +1,99 @@
 /**
  * The item in the status bar.
  */
-import { TranslationBundle } from '@jupyterlab/translation';
 import { Message } from '@lumino/messaging';
+import { ISignal, Signal } from '@lumino/signaling';
 import { Widget } from '@lumino/widgets';
 
-import { ProfileModel } from './model';
-import { wordsOf } from './words';
+import { IFacilityModel } from './tokens';
+import { ILanguage, wordsOf } from './words';
 
 /**
- * Draws a ProfileModel, which it owns: they are disposed together.
+ * Draws what is known in two words; a click opens the panel, or asks again.
  */
 export class ProfileItem extends Widget {
   constructor(options: ProfileItem.IOptions) {
     super({ node: document.createElement('button') });
-    this._model = options.model;
-    this._trans = options.trans;
-    this._language = options.language;
+    this._options = options;
     this.addClass('jp-af-Profile');
-    this._model.changed.connect(this.update, this);
+    options.model.changed.connect(this._onChanged, this);
+  }
+
+  /** Whether there is something to show, and the person wants to see it. */
+  get isShown(): boolean {
+    const { model, language } = this._options;
+    return this._isWanted && wordsOf(model.state, language).text !== '';
+  }
+
+  /** Emitted when that may have changed. */
+  get shownChanged(): ISignal<this, void> {
+    return this._shownChanged;
+  }
+
+  /** Say whether the person wants to see the profile. */
+  setWanted(isWanted: boolean): void {
+    this._isWanted = isWanted;
+    this._shownChanged.emit();
   }
 
   dispose(): void {
     if (!this.isDisposed) {
-      this._model.changed.disconnect(this.update, this);
-      this._model.dispose();
+      this._options.model.changed.disconnect(this._onChanged, this);
+      Signal.clearData(this);
     }
     super.dispose();
   }
 
-  /** Listen to the page; called by the browser. */
-  handleEvent(event: Event): void {
-    if (event.type === 'click' || document.visibilityState === 'visible') {
-      void this._model.retry();
+  /** Listen to the person; called by the browser. */
+  handleEvent(): void {
+    const { model, open } = this._options;
+    if (model.state.connection.kind === 'away') {
+      model.retry();
+    } else {
+      open();
     }
   }
 
   protected onAfterAttach(message: Message): void {
     super.onAfterAttach(message);
     this.node.addEventListener('click', this);
-    document.addEventListener('visibilitychange', this);
     this.update();
   }
 
   protected onBeforeDetach(message: Message): void {
-    document.removeEventListener('visibilitychange', this);
     this.node.removeEventListener('click', this);
     super.onBeforeDetach(message);
   }
 
   protected onUpdateRequest(message: Message): void {
     super.onUpdateRequest(message);
-    const { state } = this._model;
-    const { text, tooltip } = wordsOf(state, this._trans, this._language);
+    const { model, language } = this._options;
+    const { text, tooltip } = wordsOf(model.state, language);
     this.node.textContent = text;
     this.node.title = tooltip;
-    this.toggleClass('jp-mod-unreachable', state.kind === 'unreachable');
+    this.toggleClass(
+      'jp-mod-unreachable',
+      model.state.connection.kind === 'away'
+    );
   }
 
-  private readonly _model: ProfileModel;
-  private readonly _trans: TranslationBundle;
-  private readonly _language: string;
+  private _onChanged(): void {
+    this.update();
+    this._shownChanged.emit();
+  }
+
+  private readonly _options: ProfileItem.IOptions;
+  private readonly _shownChanged = new Signal<this, void>(this);
+  private _isWanted = true;
 }
 
 /** A namespace for the item's options. */
 export namespace ProfileItem {
   /** What the item is made of. */
   export interface IOptions {
-    readonly model: ProfileModel;
-    readonly trans: TranslationBundle;
-    /** The language of numbers, like `it-IT`. */
-    readonly language: string;
+    readonly model: IFacilityModel;
+    readonly language: ILanguage;
+    /** Show the panel. */
+    open(): void;
   }
 }

@@ -1,13 +1,36 @@
 /**
- * The sentences of the status bar, made of the state.
+ * Numbers, times and sentences in the person's language.
  */
-import { TranslationBundle } from '@jupyterlab/translation';
+import {
+  ITranslator,
+  nullTranslator,
+  TranslationBundle
+} from '@jupyterlab/translation';
 
-import { ProfileState } from './model';
-import { Cause, IMe, IServer } from './tokens';
+import { ServerOfMine } from './generated/panel';
+import { Cause, DOMAIN, IAway, IFacilityState } from './tokens';
 
 const GIB = 1024 ** 3;
 const MIB = 1024 ** 2;
+
+/** A person's language: their sentences, and how they write numbers (`it-IT`). */
+export interface ILanguage {
+  readonly trans: TranslationBundle;
+  readonly code: string;
+}
+
+/** Return the language of a translator, as this browser writes numbers and times. */
+export function languageOf(translator: ITranslator | null): ILanguage {
+  const { languageCode } = translator ?? nullTranslator;
+  const code = languageCode.replace('_', '-');
+  const [language] = code.split('-');
+  return {
+    trans: (translator ?? nullTranslator).load(DOMAIN),
+    // "en" alone would be American to everybody.
+    code:
+      navigator.languages.find(own => own.split('-')[0] === language) ?? code
+  };
+}
 
 /** What the status bar says, and what it says on a closer look. */
 export interface IWords {
@@ -15,56 +38,39 @@ export interface IWords {
   readonly tooltip: string;
 }
 
-/** Return the words for a state; a language code is like `it-IT`. */
-export function wordsOf(
-  state: ProfileState,
-  trans: TranslationBundle,
-  language: string
-): IWords {
-  switch (state.kind) {
-    case 'hidden':
-      return { text: '', tooltip: '' };
-    case 'known':
-      return knownWords(state.me, trans, language);
-    case 'unreachable':
-      return {
-        text: trans.__('Facility: not reachable'),
-        tooltip: `${causeSentence(state.cause, trans)}\n${trans.__('Click to ask again.')}`
-      };
+/** Return the words of the status bar. */
+export function wordsOf(state: IFacilityState, language: ILanguage): IWords {
+  const { trans } = language;
+  const { connection, me } = state;
+  if (connection.kind === 'away') {
+    return {
+      text: trans.__('Facility: not reachable'),
+      tooltip: `${awaySentence(connection, trans)}\n${trans.__('Click to ask again.')}`
+    };
   }
-}
-
-/** Return memory in the largest unit of 1024 that gives at least one. */
-export function memoryText(bytes: number, language: string): string {
-  const [unit, name] = bytes >= GIB ? [GIB, 'GiB'] : [MIB, 'MiB'];
-  return `${numberText(bytes / unit, language)} ${name}`;
-}
-
-function knownWords(
-  me: IMe,
-  trans: TranslationBundle,
-  language: string
-): IWords {
-  const { server, facility } = me;
-  const contact = trans.__('Contact: %1', facility.contact);
-  if (server === null) {
-    return { text: facility.name, tooltip: contact };
+  if (me === null) {
+    return { text: '', tooltip: '' };
+  }
+  const contact = trans.__('Contact: %1', me.facility.contact);
+  if (me.server === null) {
+    return { text: me.facility.name, tooltip: contact };
   }
   return {
-    text: `${server.profile_display_name} · ${server.size}`,
+    text: `${me.server.profile_display_name} · ${me.server.size}`,
     tooltip: [
-      facility.name,
-      ...limitLines(server, trans, language),
+      me.facility.name,
+      ...limitLines(me.server, language),
       contact
     ].join('\n')
   };
 }
 
-function limitLines(
-  server: IServer,
-  trans: TranslationBundle,
-  language: string
+/** Return the limits of a server, one a line. */
+export function limitLines(
+  server: ServerOfMine,
+  language: ILanguage
 ): string[] {
+  const { trans } = language;
   const lines = [
     trans.__('Cores: %1', numberText(server.cores, language)),
     trans.__('Memory: %1', memoryText(server.memory_bytes, language))
@@ -73,6 +79,13 @@ function limitLines(
     lines.push(trans.__('GPU: %1', server.gpu));
   }
   return lines;
+}
+
+/** Return why the facility cannot be asked. */
+export function awaySentence(away: IAway, trans: TranslationBundle): string {
+  const sentence = causeSentence(away.cause, trans);
+  // Why a token is refused is the service's to say; the rest is ours to translate.
+  return away.cause === 'refused' && away.reason ? away.reason : sentence;
 }
 
 function causeSentence(cause: Cause, trans: TranslationBundle): string {
@@ -92,8 +105,52 @@ function causeSentence(cause: Cause, trans: TranslationBundle): string {
   }
 }
 
-function numberText(value: number, language: string): string {
-  return new Intl.NumberFormat(language, { maximumFractionDigits: 1 }).format(
-    value
-  );
+/** Return a number. */
+export function numberText(value: number, language: ILanguage): string {
+  return new Intl.NumberFormat(language.code, {
+    maximumFractionDigits: 1
+  }).format(value);
+}
+
+/** Return memory in the largest unit of 1024 that gives at least one. */
+export function memoryText(bytes: number, language: ILanguage): string {
+  const [unit, name] = bytes >= GIB ? [GIB, 'GiB'] : [MIB, 'MiB'];
+  return `${numberText(bytes / unit, language)} ${name}`;
+}
+
+/** Return a duration in its two largest units; seconds only where there are few. */
+export function durationText(
+  seconds: number,
+  trans: TranslationBundle
+): string {
+  const whole = Math.max(0, Math.ceil(seconds));
+  if (whole <= 120) {
+    return trans.__('%1 s', whole);
+  }
+  const minutes = Math.ceil(whole / 60);
+  const hours = Math.floor(minutes / 60);
+  if (hours === 0) {
+    return trans.__('%1 min', minutes);
+  }
+  if (hours < 24) {
+    return minutes % 60 === 0
+      ? trans.__('%1 h', hours)
+      : trans.__('%1 h %2 min', hours, minutes % 60);
+  }
+  return trans.__('%1 d %2 h', Math.floor(hours / 24), hours % 24);
+}
+
+/** Return the time of day, with the day where that is another than today. */
+export function timeText(
+  seconds: number,
+  now: number,
+  language: ILanguage
+): string {
+  const date = new Date(seconds * 1000);
+  const isToday = date.toDateString() === new Date(now * 1000).toDateString();
+  return new Intl.DateTimeFormat(language.code, {
+    ...(isToday ? {} : { weekday: 'short', day: 'numeric', month: 'short' }),
+    hour: '2-digit',
+    minute: '2-digit'
+  }).format(date);
 }

@@ -13,6 +13,8 @@ from http.client import HTTPConnection
 
 import pytest
 
+from jupyterlab_af.contents import folder_for_new, unescape
+
 CREDENTIAL = "a-token-of-the-server"
 START_SECONDS = 60
 
@@ -70,6 +72,7 @@ def command(root, port):
         *("--ro-bind", str(root / "readonly"), str(root / "readonly")),
         *("--size", "65536", "--tmpfs", str(root / "full")),
         *("--size", "65536", "--tmpfs", str(root / "quota")),
+        *("--bind", str(root / "home"), str(root / "home")),
         *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"),
         f"--ServerApp.port={port}",
         "--ServerApp.port_retries=0",
@@ -210,6 +213,46 @@ def test_an_old_file_that_no_longer_fits_is_507_and_kept(server, size):
     assert server.save("quota/old.txt", "x" * size)[0] == 507
     kept = json.loads(server.ask("GET", "contents/quota/old.txt")[1])["content"]
     assert (kept[:9], len(kept)) == ("oldoldold", len(old))
+
+
+def made(server, folder, kind):
+    """Return the path of what is made without a name."""
+    status, said = server.ask("POST", f"contents/{folder}", {"type": kind})
+    assert status == 201
+    return json.loads(said)["path"]
+
+
+@pytest.mark.parametrize("folder", ["", "mine"])
+@pytest.mark.parametrize("kind", ["notebook", "file"])
+def test_what_is_new_where_nothing_survives_is_made_at_home(server, folder, kind):
+    path = made(server, folder, kind)
+    assert path.startswith("home/")
+    assert path.removeprefix("home/").lower().startswith("untitled")
+
+
+def test_what_is_new_in_an_area_stays_there(server):
+    assert made(server, "quota", "notebook").startswith("quota/")
+
+
+def test_a_new_folder_is_made_where_it_was_asked_for(server):
+    assert made(server, "mine", "directory").startswith("mine/")
+
+
+def test_a_new_notebook_in_a_read_only_area_is_refused_in_words(server):
+    status, message = server.ask("POST", "contents/readonly", {"type": "notebook"})
+    assert (status, message.endswith(READ_ONLY)) == (403, True)
+
+
+def test_a_path_with_a_blank_is_as_it_was():
+    assert unescape(r"/af/a\040b\134c") == r"/af/a b\c"
+
+
+def test_without_a_home_below_the_root_nothing_is_moved(tmp_path):
+    assert folder_for_new(tmp_path / "root", "a", tmp_path / "home") == "a"
+
+
+def test_a_home_that_survives_no_better_is_not_used(tmp_path):
+    assert folder_for_new(tmp_path, "a", tmp_path / "home") == "a"
 
 
 def test_a_wrong_request_is_still_400(server):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from jupyterlab_af import EXERCISES
+from jupyterlab_af.app import EXERCISES
 from jupyterlab_af.exercises import copy_one, deliver_exercises, open_folder
 
 LOG = logging.getLogger("exercises")

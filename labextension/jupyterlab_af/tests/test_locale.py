@@ -39,8 +39,19 @@ def test_both_forms_of_the_catalogue_agree():
     assert catalogue == expected
 
 
-def test_every_string_of_the_plugin_is_translated():
-    text = "".join(path.read_text() for path in SOURCES.glob("*.ts"))
+def test_every_string_is_translated_and_no_translation_is_left_over():
+    files = [p for p in SOURCES.rglob("*.ts*") if "__tests__" not in p.parts]
+    text = "".join(path.read_text() for path in files)
     strings = {single or double for single, double in STRING.findall(text)}
-    assert len(strings) == text.count("trans.__(")
-    assert strings <= json.loads(CATALOGUE.read_text()).keys()
+    assert len(re.findall(r"trans\s*\.__\(", text)) == len(STRING.findall(text))
+    catalogue = json.loads(CATALOGUE.read_text())
+    assert {key for key in catalogue if key and "\x04" not in key} == strings
+
+
+def test_a_translation_keeps_the_places_for_values():
+    catalogue = json.loads(CATALOGUE.read_text())
+    catalogue.pop("")
+    for text, (translated,) in catalogue.items():
+        assert translated
+        places = [sorted(re.findall(r"%\d", words)) for words in (text, translated)]
+        assert places[0] == places[1], text

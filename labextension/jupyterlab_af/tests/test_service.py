@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from dataclasses import replace
 
 import pytest
 
-from jupyterlab_af.service import FacilityUnavailableError, ServiceAddress, fetch_me
-from jupyterlab_af.tests.worlds import CREDENTIAL, ME, running_service
+from jupyterlab_af.service import FacilityUnavailableError, Service, ServiceAddress
+from jupyterlab_af.tests.worlds import CREDENTIAL, LIFETIME, running_service
+from jupyterlab_af.wire import Refused
 
 
 @pytest.fixture
@@ -16,32 +15,54 @@ def service():
         yield fake
 
 
+def address_of(service, **more):
+    return ServiceAddress(service.url, CREDENTIAL, **({"timeout_seconds": 0.5} | more))
+
+
 def ask(address):
-    return asyncio.run(fetch_me(address))
+    """Ask to be kept, as a question like any other."""
+
+    async def asked():
+        service = Service(address)
+        try:
+            return await service.post("api/keep", {})
+        finally:
+            await service.close()
+
+    return asyncio.run(asked())
 
 
-def cause_of(address):
+def listen(address, last_id=""):
+    """Return the first piece of the stream."""
+
+    async def listened():
+        service = Service(address)
+        try:
+            async with service.events(last_id) as pieces:
+                return await anext(pieces)
+        finally:
+            await service.close()
+
+    return asyncio.run(listened())
+
+
+def cause_of(address, question=ask):
     with pytest.raises(FacilityUnavailableError) as caught:
-        ask(address)
+        question(address)
     assert CREDENTIAL not in str(caught.value)
     return caught.value.cause
 
 
-def address_of(service):
-    return ServiceAddress(service.url, CREDENTIAL, timeout_seconds=0.5)
+def test_the_answer_is_handed_on(service):
+    assert ask(address_of(service)) == LIFETIME
 
 
-def test_the_reply_is_parsed(service):
-    me = ask(address_of(service))
-    assert (me.user, me.facility.name) == ("student1", "INFN analysis facility")
-    assert me.server.memory_bytes == 2147483648
+def test_the_stream_is_asked_for_what_comes_after_an_event(service):
+    assert b"event: history" in listen(address_of(service), "e-3")
+    assert service.opened == ["e-3"]
 
 
-def test_a_server_that_the_facility_does_not_know_is_none(service):
-    service.body = json.dumps(ME | {"server": None}).encode()
-    assert ask(address_of(service)).server is None
-
-
+@pytest.mark.parametrize("question", [ask, listen])
 @pytest.mark.parametrize(
     ("status", "cause"),
     [
@@ -50,49 +71,60 @@ def test_a_server_that_the_facility_does_not_know_is_none(service):
         pytest.param(404, "unreachable", id="the proxy has no such route"),
         pytest.param(503, "unreachable", id="the proxy found nobody"),
         pytest.param(302, "unexpected", id="a redirect"),
+        pytest.param(400, "unexpected", id="a no without words"),
     ],
 )
-def test_each_status_has_a_cause(service, status, cause):
+def test_each_status_has_a_cause(service, status, cause, question):
     service.status = status
-    assert cause_of(address_of(service)) == cause
+    assert cause_of(address_of(service), question) == cause
+
+
+def test_a_no_keeps_the_services_words(service):
+    service.keep_status = 409
+    service.keep_answer = {"message": "Your server  \n ends at 18:00.", "rule": "x"}
+    with pytest.raises(Refused, match=r"^Your server    ends at 18:00\.$"):
+        ask(address_of(service))
+
+
+def test_why_a_token_is_refused_is_the_services_to_say(service):
+    service.status = 403
+    service.refusal = {"message": "You are in no group of this facility.", "rule": "x"}
+    with pytest.raises(FacilityUnavailableError) as caught:
+        listen(address_of(service))
+    assert caught.value.reason == "You are in no group of this facility."
+
+
+def test_a_stream_that_is_refused_for_now_may_be_had_later(service):
+    service.status = 429
+    service.refusal = {"message": "You have 16 event streams open.", "rule": "x"}
+    assert cause_of(address_of(service), listen) == "unreachable"
 
 
 def test_no_redirect_is_followed(service):
     service.status = 302
-    service.headers = {"Location": service.url + "elsewhere"}
+    service.redirect = service.url + "elsewhere"
     cause_of(address_of(service))
     assert service.refused == []
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        pytest.param(b"<html>", id="not JSON"),
-        pytest.param(b"\xff", id="not text"),
-        pytest.param(b"[]", id="a list"),
-        pytest.param(json.dumps(ME | {"admin": "no"}).encode(), id="admin is a text"),
-        pytest.param(json.dumps(ME | {"server": []}).encode(), id="server is a list"),
-        pytest.param(json.dumps(ME | {"groups": [1]}).encode(), id="a group is 1"),
-        pytest.param(
-            json.dumps(
-                ME | {"server": {**ME["server"], "memory_bytes": True}}
-            ).encode(),
-            id="the memory is a truth value",
-        ),
-    ],
-)
-def test_a_reply_of_another_shape_is_unexpected(service, body):
-    service.body = body
+@pytest.mark.parametrize("body", [b"<html>", b"\xff"])
+def test_an_answer_that_is_not_json_is_unexpected(service, body):
+    service.keep_answer = body
     assert cause_of(address_of(service)) == "unexpected"
+
+
+def test_a_page_in_place_of_a_stream_is_unexpected(service):
+    service.content_type = "text/html"
+    assert cause_of(address_of(service), listen) == "unexpected"
 
 
 def test_a_slow_service_is_unreachable(service):
     service.delay_seconds = 1.0
-    assert cause_of(replace(address_of(service), timeout_seconds=0.1)) == "unreachable"
+    assert cause_of(address_of(service, timeout_seconds=0.1)) == "unreachable"
 
 
-def test_an_endless_reply_is_unreachable(service):
-    service.body = b" " * (2 * 1024 * 1024)
+def test_an_endless_answer_is_unreachable(service):
+    service.keep_answer = b" " * (2 * 1024 * 1024)
     assert cause_of(address_of(service)) == "unreachable"
 
 
@@ -102,8 +134,9 @@ def test_a_service_that_is_gone_is_unreachable():
     assert cause_of(address) == "unreachable"
 
 
-def test_an_address_that_is_none_is_unreachable():
-    assert cause_of(ServiceAddress("nowhere/", CREDENTIAL)) == "unreachable"
+@pytest.mark.parametrize("url", ["nowhere/", "http://[/", "ftp://h/"])
+def test_an_address_that_is_none_is_unreachable(url):
+    assert cause_of(ServiceAddress(url, CREDENTIAL)) == "unreachable"
 
 
 def test_another_token_is_refused(service):
@@ -111,12 +144,18 @@ def test_another_token_is_refused(service):
 
 
 def test_no_token_is_refused_without_asking(service):
-    assert cause_of(ServiceAddress(service.url, "")) == "refused"
-    assert service.asked == 0
+    assert cause_of(ServiceAddress(service.url, ""), listen) == "refused"
+    assert service.opened == []
+
+
+def test_no_proxy_of_the_environment_sees_the_token(service, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    assert ask(address_of(service)) == LIFETIME
 
 
 def test_no_address_is_outside():
-    assert cause_of(ServiceAddress.from_environ({})) == "outside"
+    assert ServiceAddress.from_environ({}) is None
 
 
 def test_the_address_gets_its_last_slash():

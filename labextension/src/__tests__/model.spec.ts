@@ -1,105 +1,83 @@
-import { ProfileModel, stateOf } from '../model';
-import { IMe, IUnavailable, MeReply } from '../tokens';
+import { FacilityModel, NOTHING, reduce } from '../model';
+import { StreamEvent } from '../tokens';
+import { CLUSTER, DASK, LIFETIME, line, ME } from './worlds';
 
-const ME: IMe = {
-  available: true,
-  user: 'student1',
-  groups: ['hackathon'],
-  admin: false,
-  facility: { name: 'INFN analysis facility', contact: 'support@example.org' },
-  server: null
-};
+const EVENTS: StreamEvent[] = [
+  { kind: 'back' },
+  { kind: 'me', me: ME },
+  { kind: 'lifetime', lifetime: LIFETIME },
+  { kind: 'clusters', clusters: [CLUSTER], dask: DASK },
+  { kind: 'history', lines: [line(1), line(2)] }
+];
 
-function unavailable(cause: IUnavailable['cause']): IUnavailable {
-  const outside = cause === 'outside';
-  return { available: false, outside, cause, reason: '' };
-}
-
-/** Answers with the given replies in turn, and counts the questions. */
-class FakeServer {
-  constructor(readonly replies: (MeReply | Error)[]) {}
-
-  asked = 0;
-
-  ask = async (): Promise<MeReply> => {
-    const reply = this.replies[this.asked++];
-    if (reply === undefined || reply instanceof Error) {
-      throw reply ?? new Error('asked too often');
+function makeModel(): FacilityModel {
+  return new FacilityModel({
+    root: '/af',
+    acts: {
+      keep: async () => ({ ...LIFETIME, stop_at: 1 }),
+      stopCluster: async () => undefined,
+      dashboardUrl: name => name,
+      retry: () => undefined
     }
-    return reply;
-  };
+  });
 }
 
-describe('stateOf', () => {
-  it('knows the person when the facility answered', () => {
-    expect(stateOf(ME)).toEqual({ kind: 'known', me: ME });
+describe('reduce', () => {
+  it('keeps the newest of each kind', () => {
+    expect(EVENTS.reduce(reduce, NOTHING)).toEqual({
+      connection: { kind: 'back' },
+      me: ME,
+      lifetime: LIFETIME,
+      clusters: [CLUSTER],
+      dask: DASK,
+      lines: [line(2), line(1)]
+    });
   });
 
-  it('shows nothing outside a facility', () => {
-    expect(stateOf(unavailable('outside'))).toEqual({ kind: 'hidden' });
+  it('counts a line that is told twice once, and keeps fifty', () => {
+    const lines = Array.from({ length: 80 }, (_, id) => line(id));
+    const events: StreamEvent[] = [
+      { kind: 'history', lines: lines.slice(0, 60) },
+      { kind: 'history', lines: lines.slice(40) }
+    ];
+    const ids = events.reduce(reduce, NOTHING).lines.map(({ id }) => id);
+    expect(ids).toEqual(Array.from({ length: 50 }, (_, i) => 79 - i));
   });
 
-  it('keeps why the facility did not answer', () => {
-    const state = { kind: 'unreachable', cause: 'refused' };
-    expect(stateOf(unavailable('refused'))).toEqual(state);
+  it('keeps what was known while the facility is away', () => {
+    const known = EVENTS.reduce(reduce, NOTHING);
+    const away = { kind: 'away', cause: 'unreachable', reason: '' } as const;
+    expect(reduce(known, away)).toEqual({ ...known, connection: away });
+  });
+
+  it('leaves out what a newer service says', () => {
+    const news = { kind: 'news' } as unknown as StreamEvent;
+    expect(reduce(NOTHING, news)).toBe(NOTHING);
   });
 });
 
-describe('ProfileModel', () => {
-  it('is hidden until somebody answered', async () => {
-    const model = new ProfileModel(new FakeServer([ME]).ask);
-    expect(model.isShown).toBe(false);
-    await model.refresh();
-    expect(model.isShown).toBe(true);
-  });
-
-  it('counts a rejection as unreachable', async () => {
-    const model = new ProfileModel(new FakeServer([new Error('away')]).ask);
-    await model.refresh();
-    const state = { kind: 'unreachable', cause: 'unreachable' };
-    expect(model.state).toEqual(state);
-  });
-
-  it('asks once when two ask at once', async () => {
-    const server = new FakeServer([ME]);
-    const model = new ProfileModel(server.ask);
-    await Promise.all([model.refresh(), model.refresh()]);
-    expect(server.asked).toBe(1);
-  });
-
-  it('retries while unreachable, and never once it knows', async () => {
-    const server = new FakeServer([unavailable('unreachable'), ME]);
-    const model = new ProfileModel(server.ask);
-    await model.refresh();
-    await model.retry();
-    await model.retry();
-    expect(server.asked).toBe(2);
-    expect(model.state).toEqual({ kind: 'known', me: ME });
-  });
-
-  it('does not retry outside a facility', async () => {
-    const server = new FakeServer([unavailable('outside')]);
-    const model = new ProfileModel(server.ask);
-    await model.refresh();
-    await model.retry();
-    expect(server.asked).toBe(1);
-  });
-
-  it('is hidden when the person does not want it', async () => {
-    const model = new ProfileModel(new FakeServer([ME]).ask);
-    await model.refresh();
-    model.setWanted(false);
-    expect(model.isShown).toBe(false);
-  });
-
-  it('says nothing after it was disposed', async () => {
-    const model = new ProfileModel(new FakeServer([ME]).ask);
+describe('FacilityModel', () => {
+  it('says that it changed, and nothing after it was disposed', () => {
+    const model = makeModel();
     let changes = 0;
-    model.changed.connect(() => changes++);
-    const asking = model.refresh();
+    model.changed.connect(() => (changes += 1));
+    model.take(EVENTS[0]);
     model.dispose();
-    await asking;
-    expect(changes).toBe(0);
-    expect(model.state).toEqual({ kind: 'hidden' });
+    model.take(EVENTS[1]);
+    expect(changes).toBe(1);
+  });
+
+  it('knows at once when the server that is kept ends', async () => {
+    const model = makeModel();
+    await model.keep();
+    expect(model.state.lifetime?.stop_at).toBe(1);
+  });
+
+  it('goes by the clock of the server where the own one is wrong', () => {
+    const model = makeModel();
+    model.setClock(Date.now() + 3_600_000);
+    expect(model.now() - Date.now() / 1000).toBeCloseTo(3600, 0);
+    model.setClock(Date.now() + 900);
+    expect(model.now() - Date.now() / 1000).toBeCloseTo(0, 0);
   });
 });

@@ -1,54 +1,85 @@
 import { ServerConnection } from '@jupyterlab/services';
 
-import { requestMe } from '../request';
+import { requestEvents, requestKeep, requestStop, urlOf } from '../request';
+import { LIFETIME } from './worlds';
 
-/** Settings whose fetch answers as told, and refuses any other address. */
+const BASE = 'http://127.0.0.1/user/student1/';
+
+/** Settings whose fetch answers as told, and notes what is asked. */
 function settingsAnswering(
-  answer: () => Promise<Response>
+  response: Response | Error,
+  asked: Request[] = []
 ): ServerConnection.ISettings {
   return ServerConnection.makeSettings({
-    baseUrl: 'http://127.0.0.1/user/student1/',
+    baseUrl: BASE,
     fetch: async input => {
-      const url = new URL((input as Request).url);
-      if (url.pathname !== '/user/student1/jupyterlab-af/me') {
-        throw new Error(`unknown address ${url.pathname}`);
+      asked.push(input as Request);
+      if (response instanceof Error) {
+        throw response;
       }
-      return answer();
+      return response;
     }
   });
 }
 
-describe('requestMe', () => {
-  it('hands on what the route answers', async () => {
-    const reply = { available: true, user: 'student1' };
-    const settings = settingsAnswering(
-      async () => new Response(JSON.stringify(reply))
-    );
-    expect(await requestMe(settings)).toEqual(reply);
+/** Return the address without what keeps caches away. */
+function addressOf(request: Request): string {
+  return request.url.replace(/\?\d+$/, '');
+}
+
+describe('requests', () => {
+  it('ask for the events after the last one', async () => {
+    const asked: Request[] = [];
+    const settings = settingsAnswering(new Response(''), asked);
+    const { signal } = new AbortController();
+    await requestEvents(settings, 'e-3', signal);
+    await requestEvents(settings, '', signal);
+    expect(addressOf(asked[0])).toBe(`${BASE}jupyterlab-af/events`);
+    expect(asked[0].headers.get('Last-Event-ID')).toBe('e-3');
+    expect(asked[1].headers.has('Last-Event-ID')).toBe(false);
   });
 
-  it('is outside a facility where the route is absent', async () => {
-    const settings = settingsAnswering(
-      async () => new Response('{}', { status: 404 })
+  it('ask to be kept', async () => {
+    const asked: Request[] = [];
+    const answer = new Response(JSON.stringify(LIFETIME));
+    expect(await requestKeep(settingsAnswering(answer, asked))).toEqual(
+      LIFETIME
     );
-    expect(await requestMe(settings)).toMatchObject({ outside: true });
+    expect([asked[0].method, addressOf(asked[0])]).toEqual([
+      'POST',
+      `${BASE}jupyterlab-af/keep`
+    ]);
   });
 
-  it('throws when the server refuses', async () => {
-    const settings = settingsAnswering(
-      async () => new Response('{}', { status: 403 })
-    );
-    await expect(requestMe(settings)).rejects.toBeInstanceOf(
-      ServerConnection.ResponseError
+  it('stop a cluster, whatever its name', async () => {
+    const asked: Request[] = [];
+    const answer = new Response(null, { status: 204 });
+    await requestStop(settingsAnswering(answer, asked), 'a/../b?c');
+    expect([asked[0].method, addressOf(asked[0])]).toEqual([
+      'DELETE',
+      `${BASE}jupyterlab-af/clusters/a%2F..%2Fb%3Fc`
+    ]);
+  });
+
+  it('hand on the words of a no', async () => {
+    const words = JSON.stringify({ message: 'Your server ends at 18:00.' });
+    const answer = new Response(words, { status: 409 });
+    await expect(requestKeep(settingsAnswering(answer))).rejects.toThrow(
+      'Your server ends at 18:00.'
     );
   });
 
-  it('throws when the server is away', async () => {
-    const settings = settingsAnswering(async () => {
-      throw new TypeError('Failed to fetch');
-    });
-    await expect(requestMe(settings)).rejects.toBeInstanceOf(
+  it('throw when the server is away', async () => {
+    const settings = settingsAnswering(new TypeError('Failed to fetch'));
+    await expect(requestKeep(settings)).rejects.toBeInstanceOf(
       ServerConnection.NetworkError
+    );
+  });
+
+  it('go to our own server', () => {
+    const settings = settingsAnswering(new Response(''));
+    expect(urlOf(settings, 'clusters', 'a', 'status')).toBe(
+      `${BASE}jupyterlab-af/clusters/a/status`
     );
   });
 });

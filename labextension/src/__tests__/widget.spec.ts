@@ -1,57 +1,61 @@
-import { nullTranslator } from '@jupyterlab/translation';
 import { MessageLoop } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
-import { ProfileModel } from '../model';
-import { IUnavailable } from '../tokens';
 import { ProfileItem } from '../widget';
+import { ENGLISH, FakeModel } from './worlds';
 
-const AWAY: IUnavailable = {
-  available: false,
-  outside: false,
-  cause: 'unreachable',
-  reason: ''
-};
+const AWAY = { kind: 'away', cause: 'unreachable', reason: '' } as const;
 
-async function attachedItem(): Promise<[ProfileItem, () => number]> {
-  let asked = 0;
-  const model = new ProfileModel(async () => {
-    asked += 1;
-    return AWAY;
-  });
-  const trans = nullTranslator.load('jupyterlab_af');
-  const item = new ProfileItem({ model, trans, language: 'en' });
+function attachedItem(model: FakeModel): ProfileItem {
+  const open = (): number => model.asked.push('open');
+  const item = new ProfileItem({ model, language: ENGLISH, open });
   Widget.attach(item, document.body);
-  await model.refresh();
   MessageLoop.flush();
-  return [item, () => asked];
+  return item;
 }
 
 describe('ProfileItem', () => {
-  it('says that the facility is away, and why', async () => {
-    const [item] = await attachedItem();
+  it('opens the panel on a click', () => {
+    const model = new FakeModel();
+    const item = attachedItem(model);
+    expect(item.node.textContent).toBe('ML-INFN · small');
+    item.node.click();
+    expect(model.asked).toEqual(['open']);
+    item.dispose();
+  });
+
+  it('says that the facility is away, and asks again on a click', () => {
+    const model = new FakeModel();
+    const item = attachedItem(model);
+    model.tell({ connection: AWAY });
+    MessageLoop.flush();
     expect(item.node.textContent).toBe('Facility: not reachable');
     expect(item.node.title).toContain('The facility does not answer.');
+    item.node.click();
+    expect(model.asked).toEqual(['retry']);
     item.dispose();
   });
 
-  it('asks again on a click and when the tab is seen again', async () => {
-    const [item, asked] = await attachedItem();
-    item.node.click();
-    await Promise.resolve();
-    expect(asked()).toBe(2);
-    await new Promise(resolve => setTimeout(resolve));
-    document.dispatchEvent(new Event('visibilitychange'));
-    expect(asked()).toBe(3);
+  it('is shown when there is something to say and the person wants it', () => {
+    const model = new FakeModel({});
+    const item = attachedItem(model);
+    let changes = 0;
+    item.shownChanged.connect(() => (changes += 1));
+    expect(item.isShown).toBe(false);
+    model.tell({ connection: AWAY });
+    expect(item.isShown).toBe(true);
+    item.setWanted(false);
+    expect(item.isShown).toBe(false);
+    expect(changes).toBe(2);
     item.dispose();
   });
 
-  it('hears nothing after it was disposed', async () => {
-    const [item, asked] = await attachedItem();
+  it('hears nothing after it was disposed', () => {
+    const model = new FakeModel();
+    const item = attachedItem(model);
     item.dispose();
-    document.dispatchEvent(new Event('visibilitychange'));
     item.node.click();
-    await new Promise(resolve => setTimeout(resolve));
-    expect(asked()).toBe(1);
+    model.tell({ connection: AWAY });
+    expect(model.asked).toEqual([]);
   });
 });

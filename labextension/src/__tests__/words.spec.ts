@@ -1,33 +1,21 @@
-import { nullTranslator } from '@jupyterlab/translation';
+import { TranslationBundle } from '@jupyterlab/translation';
 
-import { IMe } from '../tokens';
-import { memoryText, wordsOf } from '../words';
+import {
+  awaySentence,
+  durationText,
+  languageOf,
+  memoryText,
+  timeText,
+  wordsOf
+} from '../words';
+import { NOTHING } from '../model';
+import { ALL, ENGLISH, ME, NOW } from './worlds';
 
-const trans = nullTranslator.load('jupyterlab_af');
-
-const ME: IMe = {
-  available: true,
-  user: 'student1',
-  groups: [],
-  admin: false,
-  facility: { name: 'INFN analysis facility', contact: 'support@example.org' },
-  server: {
-    name: '',
-    profile: 'ml-infn',
-    profile_display_name: 'ML-INFN',
-    size: 'small',
-    gpu: 'slice',
-    cores: 1.5,
-    memory_bytes: 2 * 1024 ** 3,
-    start_id: 'a',
-    areas: []
-  }
-};
+const { trans } = ENGLISH;
 
 describe('wordsOf', () => {
   it('names the profile, and its limits on a closer look', () => {
-    const state = { kind: 'known', me: ME } as const;
-    expect(wordsOf(state, trans, 'en')).toEqual({
+    expect(wordsOf(ALL, ENGLISH)).toEqual({
       text: 'ML-INFN · small',
       tooltip: [
         'INFN analysis facility',
@@ -40,23 +28,37 @@ describe('wordsOf', () => {
   });
 
   it('names the facility when it did not start this server', () => {
-    const state = { kind: 'known', me: { ...ME, server: null } } as const;
-    expect(wordsOf(state, trans, 'en')).toEqual({
+    const state = { ...ALL, me: { ...ME, server: null } };
+    expect(wordsOf(state, ENGLISH)).toEqual({
       text: 'INFN analysis facility',
       tooltip: 'Contact: support@example.org'
     });
   });
 
-  it('says what to do when the token is refused', () => {
-    const state = { kind: 'unreachable', cause: 'refused' } as const;
-    const { text, tooltip } = wordsOf(state, trans, 'en');
+  it('says that the facility is away, also where more is known', () => {
+    const connection = {
+      kind: 'away',
+      cause: 'unreachable',
+      reason: ''
+    } as const;
+    const { text, tooltip } = wordsOf({ ...ALL, connection }, ENGLISH);
     expect(text).toBe('Facility: not reachable');
-    expect(tooltip).toContain('start it again from the hub.');
+    expect(tooltip).toContain('Click to ask again.');
   });
 
-  it('says nothing outside a facility', () => {
-    const words = { text: '', tooltip: '' };
-    expect(wordsOf({ kind: 'hidden' }, trans, 'en')).toEqual(words);
+  it('says nothing before anything is known', () => {
+    expect(wordsOf(NOTHING, ENGLISH)).toEqual({ text: '', tooltip: '' });
+  });
+});
+
+describe('awaySentence', () => {
+  it('leaves to the service why it refuses', () => {
+    const reason = 'You are in no group of this facility.';
+    const away = { kind: 'away', cause: 'refused', reason } as const;
+    expect(awaySentence(away, trans)).toBe(reason);
+    expect(awaySentence({ ...away, reason: '' }, trans)).toContain(
+      'start it again from the hub.'
+    );
   });
 });
 
@@ -65,7 +67,48 @@ describe('memoryText', () => {
     [512 * 1024 ** 2, 'en', '512 MiB'],
     [1024 ** 3, 'en', '1 GiB'],
     [2.5 * 1024 ** 3, 'it', '2,5 GiB']
-  ])('%d bytes in %s are %s', (bytes, language, text) => {
-    expect(memoryText(bytes, language)).toBe(text);
+  ])('%d bytes in %s are %s', (bytes, code, text) => {
+    expect(memoryText(bytes, { trans, code })).toBe(text);
+  });
+});
+
+describe('durationText', () => {
+  it.each([
+    [-5, '0 s'],
+    [45, '45 s'],
+    [120, '120 s'],
+    [121, '3 min'],
+    [3599, '1 h'],
+    [5000, '1 h 24 min'],
+    [86400 * 2 + 3600, '2 d 1 h']
+  ])('%d seconds are %s', (seconds, text) => {
+    expect(durationText(seconds, trans)).toBe(text);
+  });
+});
+
+describe('timeText', () => {
+  it('names the day only where it is another', () => {
+    expect(timeText(NOW, NOW, ENGLISH)).not.toMatch(/Nov/);
+    expect(timeText(NOW + 86400, NOW, ENGLISH)).toMatch(/Nov 21/);
+  });
+});
+
+describe('languageOf', () => {
+  it.each([
+    ['en', ['it-IT', 'en-GB'], 'en-GB'],
+    ['it_IT', ['en-GB'], 'it-IT'],
+    ['it_IT', ['it-CH'], 'it-CH']
+  ])('%s in a browser of %j is %s', (languageCode, languages, code) => {
+    Object.defineProperty(navigator, 'languages', {
+      configurable: true,
+      value: languages
+    });
+    const load = (): TranslationBundle => trans;
+    const translator = { languageCode, load };
+    expect(languageOf(translator).code).toBe(code);
+  });
+
+  it('is English without a translator', () => {
+    expect(languageOf(null).trans.__('a %1', 'b')).toBe('a b');
   });
 });

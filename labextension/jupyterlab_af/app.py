@@ -1,0 +1,80 @@
+"""The extension as Jupyter Server loads it: wiring only.
+
+It owns what lives as long as the server: the connection to the facility's service,
+the relay to the tabs, and what tells the service how busy this server is. Outside a
+facility there is none of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_server.extension.application import ExtensionApp
+
+from jupyterlab_af.activity import Busy, BusyCounter, BusyReporter, to_body
+from jupyterlab_af.exercises import deliver_exercises
+from jupyterlab_af.gateway import GatewayAddress
+from jupyterlab_af.relay import Relay
+from jupyterlab_af.routes import Parts, routes_of
+from jupyterlab_af.service import Service, ServiceAddress
+
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
+
+EXERCISES = Path("share/jupyterhub-af/exercises")
+# the page's option that tells the plugin that this is a facility, and where paths begin
+ROOT_OPTION = "afRoot"
+
+
+class FacilityApp(ExtensionApp):
+    """What a person's server does for an analysis facility."""
+
+    name = "jupyterlab_af"
+    service: Service | None = None
+    relay: Relay | None = None
+    _counter: BusyCounter | None = None
+    _reporting: asyncio.Task[None] | None = None
+
+    def initialize_handlers(self) -> None:
+        """Add the routes, and deliver the image's exercises."""
+        address = ServiceAddress.from_environ(os.environ)
+        if address is not None:
+            self.service = Service(address)
+            self.relay = Relay(self.service, log=self.log, secret=address.token)
+            page = self.serverapp.web_app.settings.setdefault("page_config_data", {})
+            page[ROOT_OPTION] = self.serverapp.root_dir
+        gateway = GatewayAddress.from_environ(os.environ)
+        self.handlers.extend(routes_of(Parts(self.service, self.relay, gateway)))
+        deliver_exercises(Path(sys.prefix) / EXERCISES, Path.home(), log=self.log)
+
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        """Tell the service how busy this server is, from now on."""
+        if self.service is None:
+            return
+        reporter = BusyReporter(lambda: counter.count(), self._tell_busy, log=self.log)
+        counter = BusyCounter(serverapp, reporter.poke)
+        counter.watch()
+        self._counter = counter
+        self._reporting = asyncio.create_task(reporter.run())
+
+    async def stop_extension(self) -> None:
+        """Let every tab go, and end every connection."""
+        if self._counter is not None:
+            self._counter.close()
+        if self._reporting is not None:
+            self._reporting.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reporting
+        if self.relay is not None:
+            await self.relay.close()
+        if self.service is not None:
+            await self.service.close()
+
+    async def _tell_busy(self, busy: Busy) -> None:
+        if self.service is not None:
+            await self.service.post("api/busy", to_body(busy))

@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+
+from jupyterlab_af import relay as relay_module
+from jupyterlab_af.relay import TAB_EVENTS, Relay, check_event
+from jupyterlab_af.service import Service, ServiceAddress
+from jupyterlab_af.sse import Event
+from jupyterlab_af.tests.worlds import CREDENTIAL, ME, history, running_service
+
+LOG = logging.getLogger("relay")
+WHOLE = ["me", "lifetime", "clusters", "history"]
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(relay_module, "LONGEST_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(relay_module, "SHORTEST_PAUSE_SECONDS", 0.05)
+
+
+@pytest.fixture
+def service():
+    with running_service() as fake:
+        yield fake
+
+
+@asynccontextmanager
+async def following(service):
+    """Give a relay of the service."""
+    address = ServiceAddress(service.url, CREDENTIAL, timeout_seconds=2)
+    client = Service(address)
+    relay = Relay(client, log=LOG, secret=CREDENTIAL)
+    try:
+        yield relay
+    finally:
+        await relay.close()
+        await client.close()
+
+
+async def read(tab, count):
+    """Return the next events of a tab."""
+    return [await tab.next(5) for _ in range(count)]
+
+
+def kinds(events):
+    return [event.kind for event in events]
+
+
+async def until(is_true):
+    end = time.monotonic() + 5
+    while not is_true():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+
+
+def run(test):
+    """Make an ordinary test of an asynchronous one."""
+
+    @functools.wraps(test)
+    def ran(**fixtures):
+        async def bounded():
+            async with asyncio.timeout(20):
+                await test(**fixtures)
+
+        asyncio.run(bounded())
+
+    return ran
+
+
+@run
+async def test_a_tab_gets_the_whole_state_and_then_what_changes(service):
+    async with following(service) as relay:
+        tab = relay.join("")
+        assert kinds(await read(tab, 5)) == ["back", *WHOLE]
+        service.publish(history(3))
+        (event,) = await read(tab, 1)
+        assert json.loads(event.data) == history(3)
+        assert event.id == "e-5"
+
+
+@run
+async def test_many_tabs_share_one_connection(service):
+    async with following(service) as relay:
+        first = relay.join("")
+        await read(first, 5)
+        others = [relay.join("") for _ in range(5)]
+        for tab in others:
+            assert kinds(await read(tab, 5)) == [*WHOLE, "back"]
+        service.publish(history(3))
+        for tab in (first, *others):
+            assert kinds(await read(tab, 1)) == ["history"]
+        assert service.opened == [None]
+
+
+@run
+async def test_a_later_tab_gets_every_line_of_the_history(service):
+    async with following(service) as relay:
+        first = relay.join("")
+        await read(first, 5)
+        service.publish(history(2, 3))
+        await read(first, 1)
+        *others, told, _ = await read(relay.join(""), 5)
+        assert json.loads(told.data) == history(1, 2, 3)
+        # who is cut off before the last of them comes back for all of it
+        assert [event.id for event in others] == ["", "", ""]
+        assert told.id == "e-5"
+
+
+@run
+async def test_nobody_listens_nothing_is_asked(service):
+    async with following(service) as relay:
+        await asyncio.sleep(0.1)
+        assert service.opened == []
+        tab = relay.join("")
+        await read(tab, 5)
+        relay.leave(tab)
+        await until(lambda: service.listeners == 0)
+        service.publish(history(3))
+        assert service.opened == [None]
+
+
+@run
+async def test_a_tab_that_comes_again_gets_only_what_it_missed(service):
+    async with following(service) as relay:
+        tab = relay.join("")
+        last_id = (await read(tab, 5))[-1].id
+        relay.leave(tab)
+        service.publish(history(3))
+        tab = relay.join(last_id)
+        assert kinds(await read(tab, 2)) == ["back", "history"]
+        assert service.opened == [None, "e-4"]
+
+
+@run
+async def test_a_tab_that_comes_again_while_others_listen_gets_what_it_missed(service):
+    async with following(service) as relay:
+        await read(relay.join(""), 5)
+        assert kinds(await read(relay.join("e-2"), 3)) == [
+            "clusters",
+            "history",
+            "back",
+        ]
+
+
+@run
+async def test_a_tab_of_another_time_gets_the_whole_state_anew(service):
+    async with following(service) as relay:
+        tab = relay.join("")
+        await read(tab, 5)
+        relay.leave(tab)
+        await until(lambda: service.listeners == 0)
+        assert kinds(await read(relay.join("z-9"), 5)) == ["back", *WHOLE]
+        assert service.opened == [None, None]
+
+
+@run
+async def test_away_and_back_are_said_once_each(service, caplog):
+    async with following(service) as relay:
+        tab = relay.join("")
+        await read(tab, 5)
+        service.status = 503
+        service.drop()
+        (away,) = await read(tab, 1)
+        assert json.loads(away.data) == {
+            "kind": "away",
+            "cause": "unreachable",
+            "reason": "The facility's service does not answer. What runs goes on; "
+            "try again later.",
+        }
+        await asyncio.sleep(0.5)
+        service.status = 200
+        service.publish(history(3))
+        assert kinds(await read(tab, 2)) == ["back", "history"]
+        assert service.opened == [None, "e-4"]
+        assert caplog.text.count("could not follow") == 1
+        assert CREDENTIAL not in caplog.text
+
+
+@run
+async def test_a_stream_that_ends_is_opened_again_without_a_word(service):
+    async with following(service) as relay:
+        tab = relay.join("")
+        await read(tab, 5)
+        service.drop()
+        await until(lambda: len(service.opened) == 2)
+        service.publish(history(3))
+        assert kinds(await read(tab, 1)) == ["history"]
+
+
+@run
+async def test_a_refused_token_is_said_with_the_reason_and_not_asked_again(service):
+    service.status = 403
+    service.refusal = {"message": "You are in no group of this facility.", "rule": "x"}
+    async with following(service) as relay:
+        tab = relay.join("")
+        (away,) = await read(tab, 1)
+        assert json.loads(away.data) == {
+            "kind": "away",
+            "cause": "refused",
+            "reason": "You are in no group of this facility.",
+        }
+        service.status = 200
+        await asyncio.sleep(0.5)
+        assert service.opened == []
+        # a tab that joins is told at once, and changes nothing of it
+        assert kinds(await read(relay.join(""), 1)) == ["away"]
+        assert service.opened == []
+
+
+@run
+async def test_tabs_that_come_and_go_do_not_make_a_storm(service, monkeypatch):
+    monkeypatch.setattr(relay_module, "SHORTEST_PAUSE_SECONDS", 0.4)
+    service.status = 403
+    async with following(service) as relay:
+        for _ in range(10):
+            tab = relay.join("")
+            await asyncio.sleep(0.05)
+            relay.leave(tab)
+        assert 1 <= service.asked <= 3
+
+
+@run
+async def test_a_tab_that_does_not_read_is_let_go_and_comes_again(service):
+    async with following(service) as relay:
+        slow, quick = relay.join(""), relay.join("")
+        await read(quick, 5)
+        for number in range(TAB_EVENTS):
+            service.publish(history(number))
+            await read(quick, 1)
+        heard = []
+        while (event := await slow.next(5)) is not None:
+            heard.append(event)
+        assert len(heard) == TAB_EVENTS
+        assert not quick.is_over
+
+
+@run
+async def test_every_tab_is_over_at_the_end(service):
+    async with following(service) as relay:
+        tab = relay.join("")
+        await read(tab, 5)
+    assert await tab.next(5) is None
+    await until(lambda: service.listeners == 0)
+
+
+@run
+async def test_what_the_service_should_not_say_is_dropped(service):
+    async with following(service) as relay:
+        tab = relay.join("")
+        await read(tab, 5)
+        service.send(b'event: me\ndata: {"kind": "lifetime"}\n\n')
+        service.send(b'event: news\ndata: {"kind": "news"}\n\n')
+        service.send(b"event: me\ndata: <html>\n\n")
+        service.publish({**ME, "token": CREDENTIAL})
+        service.publish(history(3))
+        assert kinds(await read(tab, 1)) == ["history"]
+
+
+@run
+async def test_a_stream_of_something_else_is_said(service):
+    service.events.insert(0, b"x" * 300_000)
+    async with following(service) as relay:
+        told = await read(relay.join(""), 2)
+        assert json.loads(told[-1].data)["cause"] == "unexpected"
+
+
+@run
+async def test_a_fault_of_ours_lets_the_tabs_come_again(service):
+    async with following(service) as relay:
+        relay._take = lambda event: 1 / 0
+        tab = relay.join("")
+        assert kinds(await read(tab, 1)) == ["back"]
+        assert await tab.next(5) is None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(Event("history", '{"kind":"history"}'), id="no lines"),
+        pytest.param(
+            Event("history", '{"kind":"history","lines":[1]}'), id="a line is a number"
+        ),
+        pytest.param(Event("me", "[]"), id="a list"),
+        pytest.param(Event("away", '{"kind":"away"}'), id="a kind that is ours"),
+    ],
+)
+def test_an_event_of_another_shape_is_none(event):
+    assert check_event(event) is None
+
+
+def test_an_id_that_could_be_something_else_is_left_out():
+    event = Event("me", '{"kind": "me",\n "me": 1}', "1\nevent: back")
+    assert check_event(event) == Event("me", '{"kind":"me","me":1}', "")

@@ -1,0 +1,28 @@
+import { lineText } from '../history';
+import { ENGLISH, line } from './worlds';
+
+describe('lineText', () => {
+  it.each([
+    [{}, 'Your server started.'],
+    [{ actor: 'admin1' }, 'Your server started. (by admin1)'],
+    [{ result: 'refused' }, 'A start of your server was refused.'],
+    [{ action: 'login', result: 'allowed' }, 'You signed in.'],
+    [
+      { action: 'server.stop', rule: 'lifetime-idle', actor: 'af' },
+      'Your server was stopped: nothing happened in it.'
+    ],
+    [
+      { action: 'server.stop', rule: 'lifetime-longest', actor: 'af' },
+      'Your server was stopped: its longest time was over.'
+    ],
+    [
+      { action: 'cluster.stop', rule: 'server-gone', actor: 'af' },
+      'A Dask cluster was stopped: its server had ended.'
+    ],
+    [{ action: 'cluster.stop' }, 'A Dask cluster was stopped.'],
+    [{ action: 'disk.full', result: 'failed' }, 'disk.full: failed'],
+    [{ action: 'disk.full', result: 'odd' }, 'disk.full: odd']
+  ])('%j is "%s"', (more, text) => {
+    expect(lineText(line(1, more), 'student1', ENGLISH.trans)).toBe(text);
+  });
+});

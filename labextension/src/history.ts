@@ -1,0 +1,73 @@
+/**
+ * The audit's lines about a person, in words.
+ */
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { HistoryLine } from './generated/panel';
+
+/** How the facility's service calls itself. */
+const FACILITY = 'af';
+
+/** Return the sentence of a line about `user`. */
+export function lineText(
+  line: HistoryLine,
+  user: string,
+  trans: TranslationBundle
+): string {
+  const sentence = sentenceOf(line, trans);
+  // Why the facility itself acted is in the sentence.
+  const isOther =
+    ![user, FACILITY].includes(line.actor) && line.action.startsWith('server.');
+  return isOther ? trans.__('%1 (by %2)', sentence, line.actor) : sentence;
+}
+
+function sentenceOf(line: HistoryLine, trans: TranslationBundle): string {
+  const known: Record<string, string> = {
+    'login allowed': trans.__('You signed in.'),
+    'login refused': trans.__('A sign-in was refused.'),
+    'account.register done': trans.__('Your account was made.'),
+    'server.start done': trans.__('Your server started.'),
+    'server.start allowed': trans.__('Your server started.'),
+    'server.start refused': trans.__('A start of your server was refused.'),
+    'server.start failed': trans.__('Your server could not start.'),
+    'server.stop done': stopSentence(line.rule, trans),
+    'server.keep done': trans.__('Your server was kept running.'),
+    'cluster.start done': trans.__('A Dask cluster started.'),
+    'cluster.start refused': trans.__('A Dask cluster was refused.'),
+    'cluster.start failed': trans.__('A Dask cluster could not start.'),
+    'cluster.stop done': clusterStopSentence(line.rule, trans)
+  };
+  return (
+    known[`${line.action} ${line.result}`] ??
+    trans.__('%1: %2', line.action, resultWord(line.result, trans))
+  );
+}
+
+/** Return why a server was stopped. */
+function stopSentence(rule: string, trans: TranslationBundle): string {
+  switch (rule) {
+    case 'lifetime-idle':
+      return trans.__('Your server was stopped: nothing happened in it.');
+    case 'lifetime-longest':
+      return trans.__('Your server was stopped: its longest time was over.');
+    default:
+      return trans.__('Your server was stopped.');
+  }
+}
+
+/** Return why a cluster was stopped. */
+function clusterStopSentence(rule: string, trans: TranslationBundle): string {
+  return ['server-stopped', 'server-gone', 'start-replaced'].includes(rule)
+    ? trans.__('A Dask cluster was stopped: its server had ended.')
+    : trans.__('A Dask cluster was stopped.');
+}
+
+function resultWord(result: string, trans: TranslationBundle): string {
+  const known: Record<string, string> = {
+    allowed: trans.__('allowed'),
+    refused: trans.__('refused'),
+    done: trans.__('done'),
+    failed: trans.__('failed')
+  };
+  return known[result] ?? result;
+}
