@@ -1,4 +1,4 @@
-"""What this server asks of the Dask gateway: to stop one of the person's clusters.
+"""What this server asks of the Dask gateway: to stop a cluster, and where its pages are.
 
 The gateway decides whether the cluster is this person's; this module only carries the
 question there, with the server's own token, and the gateway's words back.
@@ -7,16 +7,18 @@ question there, with the server's own token, and the gateway's words back.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import httpx
 
-from jupyterlab_af.wire import Refused, make_client, refusal_of
+from jupyterlab_af.wire import Refused, make_client, read_bounded, refusal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
 TIMEOUT_SECONDS = 20.0
 # what a gateway names clusters; nothing that a path or a query could be made of
@@ -25,7 +27,7 @@ CLUSTER_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 AWAY = "The Dask gateway does not answer; try again in a moment."
 NOT_HERE = "This server has no Dask gateway."
 GONE = "There is no cluster {name} any more."
-REFUSED = "The Dask gateway did not stop the cluster {name}; try again in a moment."
+REFUSED = "The Dask gateway refused to do this with the cluster {name}."
 
 
 class GatewayAwayError(Exception):
@@ -69,6 +71,43 @@ async def stop_cluster(address: GatewayAddress | None, name: str) -> None:
     GatewayAwayError
         If it does not answer, or there is none.
     """
+    async with asked(address, "DELETE", f"api/v1/clusters/{name}") as response:
+        await check_answer(response, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """Where a cluster's pages are, and the key that they want."""
+
+    address: str
+    key: str = field(repr=False)
+
+
+async def find_dashboard(address: GatewayAddress | None, name: str) -> Dashboard:
+    """Return the dashboard of the person's cluster `name`, a checked name.
+
+    Raises
+    ------
+    Refused
+        If the person has no such running cluster.
+    GatewayAwayError
+        If the gateway does not answer, or there is none.
+    """
+    path = f"api/v1/clusters/{name}/dashboard"
+    async with asked(address, "GET", path) as response:
+        await check_answer(response, name)
+        try:
+            said = json.loads(await read_bounded(response))
+            return Dashboard(address=str(said["address"]), key=str(said["key"]))
+        except (ValueError, KeyError, TypeError):
+            raise GatewayAwayError(AWAY, "no dashboard in the answer") from None
+
+
+@asynccontextmanager
+async def asked(
+    address: GatewayAddress | None, method: str, path: str
+) -> AsyncIterator[httpx.Response]:
+    """Give the gateway's answer to a question; its silence is a GatewayAwayError."""
     if address is None:
         raise GatewayAwayError(NOT_HERE, "DASK_GATEWAY__ADDRESS is not set")
     try:
@@ -80,15 +119,15 @@ async def stop_cluster(address: GatewayAddress | None, name: str) -> None:
                 connect_seconds=address.timeout_seconds,
                 silence_seconds=address.timeout_seconds,
             ) as client,
-            client.stream("DELETE", f"api/v1/clusters/{name}") as response,
+            client.stream(method, path) as response,
         ):
-            await check_stopped(response, name)
+            yield response
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise GatewayAwayError(AWAY, type(error).__name__) from None
 
 
-async def check_stopped(response: httpx.Response, name: str) -> None:
-    """Return if the gateway stops the cluster; raise what it said if not."""
+async def check_answer(response: httpx.Response, name: str) -> None:
+    """Return if the gateway did what was asked; raise what it said if not."""
     status = response.status_code
     detail = f"status {status}"
     if response.is_success:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import tornado
-from jupyter_server.base.handlers import APIHandler
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
+from jupyterlab_af.dashboards import DashboardHandler, Dashboards
 from jupyterlab_af.gateway import (
     GatewayAddress,
     GatewayAwayError,
@@ -158,14 +159,18 @@ class ClusterHandler(FacilityHandler):
         self.finish()
 
 
-def routes_of(parts: Parts) -> list[tuple[str, type[FacilityHandler], dict[str, Any]]]:
+def routes_of(parts: Parts) -> list[tuple[str, type[JupyterHandler], dict[str, Any]]]:
     """Return the routes: path below the server's own, handler, what it asks."""
     paths: dict[str, type[FacilityHandler]] = {
         "events": EventsHandler,
         "keep": KeepHandler,
         r"clusters/([^/]+)": ClusterHandler,
     }
+    dashboards = {"dashboards": Dashboards(parts.gateway)}
     return [
-        (rf"/{NAMESPACE}/{path}", handler, {"parts": parts})
-        for path, handler in paths.items()
+        *(
+            (rf"/{NAMESPACE}/{path}", handler, {"parts": parts})
+            for path, handler in paths.items()
+        ),
+        (rf"/{NAMESPACE}/clusters/([^/]+)/(.*)", DashboardHandler, dashboards),
     ]

@@ -42,7 +42,7 @@ def test_a_cluster_is_stopped(gateway):
         pytest.param(
             409,
             b"<html>",
-            f"The Dask gateway did not stop the cluster {NAME}; try again in a moment.",
+            f"The Dask gateway refused to do this with the cluster {NAME}.",
             id="no words",
         ),
     ],

@@ -188,13 +188,31 @@ class FakeService:
         write(request, 204, None)
 
 
+class FakePages:
+    """A scheduler's dashboard: shows a page to who has the key, and keeps what was sent."""
+
+    KEY = "key-of-the-dashboard"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.url = ""
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Write the answer to one request."""
+        self.asked.append((request.path, dict(request.headers)))
+        is_known = request.headers["X-AF-Dashboard-Key"] == self.KEY
+        write(request, 200 if is_known else 403, b"<html>tasks</html>")
+
+
 class FakeGateway:
-    """Stops clusters as told, and refuses everything else."""
+    """Stops clusters and tells dashboards as told, and refuses everything else."""
 
     def __init__(self) -> None:
         self.status = 204
         self.said: Any = None
         self.stopped: list[str] = []
+        self.dashboards: dict[str, Any] = {}
+        self.looked = 0
         self.url = ""
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
@@ -202,6 +220,12 @@ class FakeGateway:
         start = "/services/gateway/api/v1/clusters/"
         if request.headers["Authorization"] != f"jupyterhub {CREDENTIAL}":
             write(request, 401, {"error": "Who are you?"})
+        elif request.command == "GET" and request.path.endswith("/dashboard"):
+            self.looked += 1
+            name = request.path.removeprefix(start).removesuffix("/dashboard")
+            found = self.dashboards.get(name)
+            words = {"error": "You have no running cluster of this name."}
+            write(request, 404 if found is None else 200, found or words)
         elif request.command != "DELETE" or not request.path.startswith(start):
             write(request, 404, {"error": "There is no such address."})
         else:
@@ -241,7 +265,7 @@ def write(
 
 
 @contextmanager
-def answering(fake: FakeService | FakeGateway) -> Iterator[str]:
+def answering(fake: FakeService | FakeGateway | FakePages) -> Iterator[str]:
     """Give the address that `fake` answers at."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -293,3 +317,12 @@ def running_gateway() -> Iterator[FakeGateway]:
     with answering(gateway) as address:
         gateway.url = f"{address}/services/gateway"
         yield gateway
+
+
+@contextmanager
+def running_pages() -> Iterator[FakePages]:
+    """Give a dashboard that listens on a free port."""
+    pages = FakePages()
+    with answering(pages) as address:
+        pages.url = address
+        yield pages
