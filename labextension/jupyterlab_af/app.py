@@ -46,8 +46,7 @@ class FacilityApp(ExtensionApp):
         if address is not None:
             self.service = Service(address)
             self.relay = Relay(self.service, log=self.log, secret=address.token)
-            page = self.serverapp.web_app.settings.setdefault("page_config_data", {})
-            page[ROOT_OPTION] = self.serverapp.root_dir
+            self._tell_page()
         gateway = GatewayAddress.from_environ(os.environ)
         self.handlers.extend(routes_of(Parts(self.service, self.relay, gateway)))
         deliver_exercises(Path(sys.prefix) / EXERCISES, Path.home(), log=self.log)
@@ -74,6 +73,13 @@ class FacilityApp(ExtensionApp):
             await self.relay.close()
         if self.service is not None:
             await self.service.close()
+
+    def _tell_page(self) -> None:
+        """Have Lab's page say that this is a facility, and where its paths begin."""
+        if self.serverapp is not None:
+            settings = self.serverapp.web_app.settings
+            page = settings.setdefault("page_config_data", {})
+            page[ROOT_OPTION] = self.serverapp.root_dir
 
     async def _tell_busy(self, busy: Busy) -> None:
         if self.service is not None:
