@@ -40,6 +40,7 @@ pytest=(.venv/bin/pytest -q)
   run 'doors, JupyterHub 6: 92 choices nobody may have at 11 doors' "${pytest[@]}" tests/local/test_mutations.py
   run 'doors, JupyterHub 5: the same' env AF_UP_PYTHON="$PWD/.venv/hub5/bin/python" "${pytest[@]}" tests/local/test_mutations.py
   run 'strangers: 100 000 callbacks with invented state, megabytes before login' "${pytest[@]}" tests/local/test_flood.py
+  run 'four container images built, run and listed' "${pytest[@]}" tests/local/test_containers.py
   run 'walls between two servers, once' "${pytest[@]}" tests/local/test_walls.py
   run 'walls between two servers, again' "${pytest[@]}" tests/local/test_walls.py
   echo

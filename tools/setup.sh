@@ -57,6 +57,10 @@ need_packages "python3-venv=$("$python" -c 'import sysconfig; print(sysconfig.ge
 if [ "$mode" = dev ]; then
   need_packages chromium=chromium fonts-dejavu-core=/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf \
     postgresql=/usr/lib/postgresql procps=ps
+  # images are built and looked into; libraries that the image cygno has of its own
+  need_packages buildah=buildah debootstrap=/usr/sbin/debootstrap \
+    libgl1=/usr/lib/x86_64-linux-gnu/libGL.so.1 libsm6=/usr/lib/x86_64-linux-gnu/libSM.so.6 \
+    libxext6=/usr/lib/x86_64-linux-gnu/libXext.so.6
 fi
 
 # the installer, by plain pip, pinned by hash
@@ -125,4 +129,14 @@ if [ "$mode" = dev ]; then
   ln -sfn "$PWD/.venv/share/jupyterhub-af/wheels" "$hub5/share/jupyterhub-af/wheels"
   ln -sfn "$PWD/.venv/share/jupyterhub-af/tools" "$hub5/share/jupyterhub-af/tools"
   ln -sfn "$hub5" .venv/hub5
+  # what lists an image's packages
+  sbom="$cache/tools/sbom-$(hash_of requirements/sbom.lock)"
+  if [ ! -e "$sbom/.ready" ]; then
+    say "Installing $(grep -c '==' requirements/sbom.lock) Python packages of requirements/sbom.lock"
+    rm -rf "$sbom"
+    "$python" -m venv --without-pip "$sbom"
+    VIRTUAL_ENV="$sbom" "$uv" pip sync -q --require-hashes requirements/sbom.lock
+    touch "$sbom/.ready"
+  fi
+  ln -sfn "$sbom" .venv/share/jupyterhub-af/tools/sbom
 fi

@@ -89,6 +89,13 @@ def _add_up(commands: Commands) -> None:
         metavar="N",
         help="how many servers a person may have beside the first (default: 0)",
     )
+    up.add_argument(
+        "--images",
+        type=_names,
+        default=(),
+        metavar="NAME,...",
+        help="images to build beside the default profile's, or all",
+    )
     up.set_defaults(run=_run_up)
 
 
@@ -104,6 +111,10 @@ def _port(text: str) -> int:
         msg = f"{text!r} is not a port; choose one from 1024 to 65535"
         raise argparse.ArgumentTypeError(msg)
     return port
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for word in text.split(",") if (name := word.strip()))
 
 
 def _count(text: str) -> int:
@@ -127,6 +138,7 @@ def _run_up(parsed: argparse.Namespace) -> int:
         client_id=parsed.client_id,
         client_secret_file=parsed.client_secret_file,
         named_servers=parsed.named_servers,
+        images=parsed.images,
     )
     return run_up(options, say=_say)
 

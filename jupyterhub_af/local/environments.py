@@ -29,12 +29,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .installer import (
+    FILES_NAME,
     LOCK_NAME,
     Build,
     EnvironmentBuildError,
     Interpreter,
     build_error,
     exercises_of,
+    files_of,
     install,
 )
 
@@ -150,7 +152,7 @@ def _environment_dir(
     for part in (BUILDER_VERSION, str(interpreter.path), interpreter.version, machine):
         _add(digest, part.encode())
     for path in _inputs(image_dir, wheels):
-        _add(digest, path.name.encode())
+        _add(digest, _place(path, image_dir).encode())
         _add(digest, path.read_bytes())
     key = digest.hexdigest()[:KEY_LENGTH]
     return cache / "environments" / f"{image_dir.name}-{key}"
@@ -166,7 +168,14 @@ def _inputs(image_dir: Path, wheels: Sequence[Path]) -> Iterator[Path]:
     """Yield the files an environment is made of, in an order that never changes."""
     yield image_dir / LOCK_NAME
     yield from exercises_of(image_dir)
+    yield from files_of(image_dir)
     yield from sorted(wheels, key=lambda wheel: wheel.name)
+
+
+def _place(path: Path, image_dir: Path) -> str:
+    """Return what a file's key says about where it belongs, wherever the image lies."""
+    is_own = path.is_relative_to(image_dir / FILES_NAME)
+    return str(path.relative_to(image_dir)) if is_own else path.name
 
 
 def is_ready(environment: Path) -> bool:

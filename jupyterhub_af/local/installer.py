@@ -1,4 +1,4 @@
-"""How one environment is filled: virtual environment, packages, wheels, exercises.
+"""How one environment is filled: virtual environment, packages, wheels, files, exercises.
 
 This module runs the tools (the system's Python, uv or pip) and says in words why they
 failed. It does not decide where an environment belongs or whether one is needed.
@@ -22,6 +22,8 @@ from pathlib import Path
 from jupyterhub_af.policy.errors import AFError
 
 LOCK_NAME = "requirements.lock"
+# What an image lays over its environment as it is: data of an exercise, kernels, settings.
+FILES_NAME = "files"
 INSTALLED_EXERCISES = Path("share/jupyterhub-af/exercises")
 TAIL_LINES = 12
 SILENCE_SECONDS = 10
@@ -104,6 +106,7 @@ def install(build: Build, lock_fd: int) -> int:
     build.say(f"{build.name} environment: installing {count} packages (only once) …")
     for command in commands(build, count):
         _run(build, command, lock_fd)
+    _copy_files(build)
     _copy_exercises(build)
     switch_debuggers_off(build.target)
     _open_user_site(build.target)
@@ -227,6 +230,19 @@ def advice_for(output: str) -> str:
 def exercises_of(image_dir: Path) -> list[Path]:
     """Return the notebooks that an image brings, in order of their names."""
     return sorted((image_dir / "exercises").glob("*.ipynb"))
+
+
+def files_of(image_dir: Path) -> list[Path]:
+    """Return the files that an image lays over its environment, in order."""
+    return sorted(p for p in (image_dir / FILES_NAME).rglob("*") if p.is_file())
+
+
+def _copy_files(build: Build) -> None:
+    """Lay the image's own files over the environment, each at the same path there."""
+    for file in files_of(build.image_dir):
+        place = build.target / file.relative_to(build.image_dir / FILES_NAME)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
 
 
 def _copy_exercises(build: Build) -> None:

@@ -27,13 +27,7 @@ from jupyterhub_af.policy.facility_text import parse_facility
 
 from .confined import make_confined_command
 from .demo_iam import DemoIAM, DemoIAMError, ensure_demo_iam, make_demo_iam_command
-from .environments import (
-    EnvironmentBuildError,
-    cache_dir,
-    ensure_environment,
-    find_images_dir,
-    image_name,
-)
+from .environments import EnvironmentBuildError, cache_dir
 from .layout import (
     IAM_UID,
     Layout,
@@ -43,6 +37,7 @@ from .layout import (
     write_private,
 )
 from .node import Node, ensure_node_modules, find_node
+from .offer import ensure_environments
 from .running import Child, find_children, is_port_free, start_child, wait_until_healthy
 from .settings import Choices, IamClient, write_settings
 from .warden import start_warden, stop_warden
@@ -65,6 +60,7 @@ class UpOptions:
     client_id: str
     client_secret_file: Path | None
     named_servers: int = 0
+    images: tuple[str, ...] = ()
 
 
 def run_up(options: UpOptions, *, say: Callable[[str], None]) -> int:
@@ -109,7 +105,7 @@ class _Up:
         self._check_port()
         self.node = find_node()
         self.modules = ensure_node_modules(self.node, cache=cache_dir(), say=self.say)
-        environments = _ensure_environments(facility, self.say)
+        environments = ensure_environments(facility, self.options.images, self.say)
         self._catch_signals()
         # from here on everything written is the facility's, not the cache's
         os.umask(0o077)
@@ -353,33 +349,6 @@ def _locked(layout: Layout) -> Iterator[None]:
             msg = f"A facility is already running in {layout.root}; choose another --data."
             raise LocalError(msg) from None
         yield
-
-
-def _ensure_environments(
-    facility: Facility, say: Callable[[str], None]
-) -> dict[str, str]:
-    """Return image reference to environment, for the images this machine can stand in for."""
-    images = find_images_dir()
-    wheels = sorted((Path(sys.prefix) / "share/jupyterhub-af/wheels").glob("*.whl"))
-    if not wheels:
-        msg = "The Lab extension (jupyterlab-af) is not built yet: make setup"
-        raise LocalError(msg)
-    found: dict[str, str] = {}
-    for profile in facility.profiles:
-        name = image_name(profile.image) if profile.image else None
-        if profile.image is None or name is None or not (images / name).is_dir():
-            continue
-        environment = ensure_environment(
-            images / name, cache=cache_dir(), wheels=wheels, uv=_find_uv(), say=say
-        )
-        found[profile.image] = str(environment)
-    return found
-
-
-def _find_uv() -> Path | None:
-    """Return the installer that set-up left beside this Python, if it did."""
-    path = Path(sys.prefix) / "share/jupyterhub-af/tools/bin/uv"
-    return path if os.access(path, os.X_OK) else None
 
 
 def _node_folders(node: Node, modules: Path) -> list[Path]:

@@ -48,6 +48,8 @@ def image(tmp_path):
     (folder / "exercises").mkdir(parents=True)
     (folder / "requirements.lock").write_text("# nothing\n")
     (folder / "exercises" / "01-first.ipynb").write_text("{}")
+    (folder / "files" / "etc" / "af").mkdir(parents=True)
+    (folder / "files" / "etc" / "af" / "kernel").write_text("one")
     return folder
 
 
@@ -178,11 +180,18 @@ class TestKey:
             pytest.param("requirements.lock", "# other\n", id="another lock file"),
             pytest.param("exercises/01-first.ipynb", "{ }", id="an edited exercise"),
             pytest.param("exercises/02-second.ipynb", "{}", id="one more exercise"),
+            pytest.param("files/etc/af/kernel", "two", id="another content of a file"),
+            pytest.param("files/etc/kernel", "one", id="one more file"),
         ],
     )
     def test_changes_with_the_image(self, image, cache, file, content):
         before = environment_dir(image, cache, ())
         (image / file).write_text(content)
+        assert environment_dir(image, cache, ()) != before
+
+    def test_changes_with_the_place_of_a_file(self, image, cache):
+        before = environment_dir(image, cache, ())
+        (image / "files" / "etc" / "af" / "kernel").rename(image / "files" / "kernel")
         assert environment_dir(image, cache, ()) != before
 
     @pytest.mark.parametrize("file", ["README.md", "exercises/.ipynb_checkpoints"])
@@ -208,6 +217,10 @@ class TestKey:
 
 
 class TestBuild:
+    def test_lays_the_images_files_over_it(self, image, cache):
+        path, _ = build(image, cache)
+        assert (path / "etc/af/kernel").read_text() == "one"
+
     def test_gives_a_python_of_the_system_with_the_exercises(self, image, cache):
         path, said = build(image, cache)
         assert path == environment_dir(image, cache, ())
