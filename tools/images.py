@@ -26,7 +26,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,8 +35,6 @@ from jupyterhub_af.local.environments import cache_dir, find_images_dir
 BUILDAH = "/usr/bin/buildah"
 DEBOOTSTRAP = "/usr/sbin/debootstrap"
 SUITE = "bookworm"
-MIRROR = os.environ.get("AF_DEBIAN_MIRROR", "http://deb.debian.org/debian")
-SECURITY = "http://deb.debian.org/debian-security"
 WHEELS = Path(sys.prefix) / "share" / "jupyterhub-af" / "wheels"
 # The machine's certificate authorities, by which an institute's package index is known:
 # pip sees them while it builds; the image keeps two empty files, where they were.
@@ -196,11 +194,12 @@ def ensure_debian(store: Store) -> str:
     reference = f"localhost/af/debian:{SUITE}"
     if store.has(reference):
         return reference
-    say(f"debian: debootstrap {SUITE} from {MIRROR} (only once) …")
+    mirrors = read_mirrors()
+    say(f"debian: debootstrap {SUITE} from {mirrors[SUITE]} (only once) …")
     container = store.run(["from", "scratch"]).stdout.strip()
     try:
         root = Path(store.run(["mount", container]).stdout.strip())
-        run_debootstrap(root)
+        run_debootstrap(root, mirrors)
         store.run(["run", container, "--", "sh", "-ec", UPGRADE])
         store.run(["umount", container])
         store.run(["config", "--cmd", "bash", container])
@@ -210,11 +209,25 @@ def ensure_debian(store: Store) -> str:
     return reference
 
 
-def run_debootstrap(root: Path) -> None:
-    """Fill a folder with Debian, with its security updates named."""
+def read_mirrors() -> dict[str, str]:
+    """Return where this machine's apt gets each of the suites from."""
+    wanted = (SUITE, f"{SUITE}-updates", f"{SUITE}-security")
+    command = ["apt-get", "indextargets", "--format", "$(RELEASE) $(SITE)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    pairs = (line.partition(" ")[::2] for line in done.stdout.splitlines())
+    found = {suite: site for suite, site in pairs if suite in wanted}
+    missing = [suite for suite in wanted if suite not in found]
+    if missing:
+        msg = f"apt knows no source of {', '.join(missing)}; run apt-get update."
+        raise ImageError(msg)
+    return found
+
+
+def run_debootstrap(root: Path, mirrors: Mapping[str, str]) -> None:
+    """Fill a folder with Debian, with its updates named."""
     words = [DEBOOTSTRAP, "--variant=minbase", "--include=ca-certificates"]
     done = subprocess.run(
-        [*words, SUITE, root, MIRROR],
+        [*words, SUITE, root, mirrors[SUITE]],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -224,8 +237,7 @@ def run_debootstrap(root: Path) -> None:
         tail = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
         msg = f"debootstrap ended with {done.returncode}:\n{tail}"
         raise ImageError(msg)
-    lines = [f"deb {MIRROR} {suite} main" for suite in (SUITE, f"{SUITE}-updates")]
-    lines.append(f"deb {SECURITY} {SUITE}-security main")
+    lines = [f"deb {site} {suite} main" for suite, site in sorted(mirrors.items())]
     (root / "etc/apt/sources.list").write_text("\n".join(lines) + "\n")
 
 
