@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 import os
+import resource
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -41,7 +42,7 @@ from .register import FIRST_GID, FIRST_UID, Ranges, Register
 from .running import Running
 from .secret import Secret, load_secret
 from .store import Store
-from .stream import Streams
+from .stream import MOST_LISTENERS, Streams
 from .sweeps import Sweeps
 
 STOP_SECONDS = 0.8
@@ -142,6 +143,7 @@ class ServiceApp(Application):
     def start(self) -> None:
         """Run until SIGTERM or SIGINT; refuse to start with every problem printed."""
         os.umask(0o077)
+        _raise_file_limit()
         for handler in self.log.handlers:
             logging.getLogger("tornado").addHandler(handler)
         try:
@@ -290,6 +292,15 @@ def _make_gate(hub: HubAuth) -> Gate:
     """Return the hub's own client; without a word from the hub, our name's scope."""
     scopes = hub.access_scopes or {"access:services!service=af"}
     return Gate(hub=hub, access_scopes=frozenset(scopes))
+
+
+def _raise_file_limit() -> None:
+    """Let every event stream that may be open have its socket, as far as we may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * MOST_LISTENERS
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _stop_event() -> asyncio.Event:

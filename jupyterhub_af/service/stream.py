@@ -31,7 +31,7 @@ MOST_LISTENERS = 4000
 MOST_WAITING = 64
 MOST_KEPT = 200
 LINGER_SECONDS = 300
-RECHECK_SECONDS = 45
+RECHECK_SECONDS = 60
 GATHER_SECONDS = 0.1
 AFTER_FAILURE_SECONDS = 5
 # Server-sent events: a line that says nothing, and shows that somebody is there.
