@@ -61,6 +61,8 @@ c.LocalSpawner.server_token_scopes = [
     "access:services!service=af",
     "access:services!service=dask-gateway",
 ]
+# how late the hub learns of people's activity; the service is told the same
+c.JupyterHub.last_activity_interval = settings["activity_seconds"]
 # also how soon a service or an agent that ended is started again
 c.Spawner.poll_interval = 5
 c.LocalSpawner.http_timeout = 60
@@ -82,7 +84,6 @@ c.JupyterHub.load_roles = [
         "scopes": [
             "list:users",
             "read:servers",
-            "read:users:activity",
             "delete:servers",
             "access:services!service=dask-gateway",
         ],

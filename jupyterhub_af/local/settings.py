@@ -22,6 +22,8 @@ from .layout import (
 )
 from .running import find_free_ports
 
+# how often the hub looks how people use their servers
+ACTIVITY_SECONDS = 60
 SCOPE = ("openid", "profile", "email", "offline_access")
 # what IAM's other token profiles want to be asked before they say groups
 PROFILE_SCOPES = {
@@ -86,6 +88,7 @@ def write_settings(layout: Layout, choices: Choices) -> None:
         "agent_socket": str(layout.agent_socket),
         "environments": dict(choices.environments),
         "named_servers": choices.named_servers,
+        "activity_seconds": ACTIVITY_SECONDS,
         "gateway_folder": str(layout.gateway),
         "gateway_url": gateway_url,
         "dask_proxy_address": f"127.0.0.1:{dask_proxy_port}",
@@ -130,6 +133,7 @@ def _service_command(layout: Layout, choices: Choices, gateway_url: str) -> list
         f"--ServiceApp.hub_secret_file={layout.service / 'hub-secret'}",
         f"--ServiceApp.gateway_secret_file={layout.service / 'gateway-secret'}",
         f"--ServiceApp.gateway_url={gateway_url}",
+        f"--ServiceApp.activity_seconds={ACTIVITY_SECONDS}",
     ]
     return make_confined_command(
         command,
