@@ -36,11 +36,13 @@ pytest=(.venv/bin/pytest -q)
   run 'policy and the commands: tables and properties, a million random names' "${pytest[@]}" -n 2 tests/unit
   run 'service: 5 000 generated names in the register, races of first logins, PostgreSQL' "${pytest[@]}" -n 2 tests/service
   run 'storage agent: races with links, bad disks, real uids' "${pytest[@]}" -n 2 tests/storage
+  run 'Dask Gateway: tokens, ceilings, hostile heartbeats' "${pytest[@]}" -n 2 tests/gateway
   run 'login: 128 ways to say the same groups, hostile claims, 166 forgeries by RS256 and ES256' "${pytest[@]}" -n 2 tests/hub
   run 'doors, JupyterHub 6: 92 choices nobody may have at 11 doors' "${pytest[@]}" tests/local/test_mutations.py
   run 'doors, JupyterHub 5: the same' env AF_UP_PYTHON="$PWD/.venv/hub5/bin/python" "${pytest[@]}" tests/local/test_mutations.py
   run 'strangers: 100 000 callbacks with invented state, megabytes before login' "${pytest[@]}" tests/local/test_flood.py
   run 'four container images built, run and listed' "${pytest[@]}" tests/local/test_containers.py
+  run 'Dask clusters of real servers: walls, ends, restarts' "${pytest[@]}" tests/local/test_clusters.py
   run 'walls between two servers, once' "${pytest[@]}" tests/local/test_walls.py
   run 'walls between two servers, again' "${pytest[@]}" tests/local/test_walls.py
   echo
