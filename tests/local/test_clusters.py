@@ -320,6 +320,8 @@ def test_nothing_is_left_of_a_cluster_when_up_ends(tmp_path, number):
         groups = [Path(group) for part in parts for group in part["groups"]]
         assert len(pids) == 6
     finally:
+        for person in facility.people:
+            person.http.close()
         facility.process.send_signal(number)
         facility.process.wait(60)
     wait_until(

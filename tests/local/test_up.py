@@ -106,6 +106,8 @@ def test_a_facility_from_start_to_end(tmp_path):
             "proxy",
             "service",
             "agent",
+            "gateway",
+            "dask-proxy",
             "iam",
         }
         assert [a["username"] for a in facility.up["accounts"]] == [
@@ -148,13 +150,14 @@ def test_processes_without_need_have_no_power(tmp_path):
             status = Path(f"/proc/{leaf}/status").read_text()
             fields = dict(line.split(":", 1) for line in status.splitlines())
             uids[name] = int(fields["Uid"].split()[0])
-            if name in ("proxy", "iam", "service"):
+            if name in ("proxy", "iam", "service", "dask-proxy"):
                 assert int(fields["CapEff"], 16) == 0, name
                 assert int(fields["CapBnd"], 16) == 0, name
         assert uids["proxy"] == 990003
         assert uids["iam"] == 990002
         assert uids["service"] == 990001
-        assert uids["agent"] == 0
+        assert uids["dask-proxy"] == 990004
+        assert uids["agent"] == uids["gateway"] == 0
 
 
 @pytest.mark.parametrize("name", ["service", "agent", "proxy", "iam"])
