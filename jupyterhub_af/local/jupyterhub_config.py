@@ -53,6 +53,8 @@ c.LocalSpawner.environment = {
     # dashboards are shown by the server's own extension; the client fills in the prefix
     "DASK_GATEWAY__PUBLIC_ADDRESS": "{JUPYTERHUB_SERVICE_PREFIX}jupyterlab-af",
     "DASK_GATEWAY__AUTH__TYPE": "jupyterhub",
+    # how late the hub learns of people's activity; the service is told the same
+    "JUPYTERHUB_ACTIVITY_INTERVAL": str(settings["activity_seconds"]),
 }
 # what a server's own token may do: say that it lives, answer its person, ask the service
 c.LocalSpawner.server_token_scopes = [
@@ -61,8 +63,8 @@ c.LocalSpawner.server_token_scopes = [
     "access:services!service=af",
     "access:services!service=dask-gateway",
 ]
-# how late the hub learns of people's activity; the service is told the same
-c.JupyterHub.last_activity_interval = settings["activity_seconds"]
+# the proxy takes the pings of an open notebook for activity: only servers' own words count
+c.JupyterHub.last_activity_interval = 0
 # also how soon a service or an agent that ended is started again
 c.Spawner.poll_interval = 5
 c.LocalSpawner.http_timeout = 60

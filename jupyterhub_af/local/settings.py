@@ -22,7 +22,7 @@ from .layout import (
 )
 from .running import find_free_ports
 
-# how often the hub looks how people use their servers
+# how often a server tells how it is used
 ACTIVITY_SECONDS = 60
 SCOPE = ("openid", "profile", "email", "offline_access")
 # what IAM's other token profiles want to be asked before they say groups

@@ -165,10 +165,14 @@ PanelEvent = Annotated[
 
 
 class Busy(Message):
-    """Lab's server → service: how many of its kernels and terminals work right now."""
+    """Lab's server → service: what works in it, and how long its person did nothing.
+
+    ``quiet_seconds`` is None where the server cannot tell; then the hub's word counts.
+    """
 
     kernels: Annotated[int, Field(ge=0, le=10_000)]
     terminals: Annotated[int, Field(ge=0, le=10_000)] = 0
+    quiet_seconds: Annotated[float, Field(ge=0, le=1e9)] | None = None
 
 
 def panel_schema() -> dict[str, Any]:

@@ -102,8 +102,8 @@ class ServiceApp(Application):
     ).tag(config=True)
     activity_seconds = Float(
         300,
-        help="How late the hub may learn of a person's activity, in seconds: its "
-        "c.JupyterHub.last_activity_interval. Servers may idle this much longer.",
+        help="How late a server tells of its person's activity, in seconds: its "
+        "JUPYTERHUB_ACTIVITY_INTERVAL, and not less than 60. It may idle this much longer.",
     ).tag(config=True)
     pid_file = Unicode(help="Where to write the process id. Empty: nowhere.").tag(
         config=True

@@ -35,12 +35,22 @@ class _Server:
     start_id: str
     known_since: float
     seen_at: float
-    person_at: float | None = None
+    hub_person_at: float | None = None
+    own_person_at: float | None = None
     kept_at: float | None = None
     kernels_at: float | None = None
     clusters_at: float | None = None
     busy_until: float | None = None
     is_ending: bool = False
+
+    @property
+    def person_at(self) -> float | None:
+        """When its person was active: by its own word, else by the hub's.
+
+        The hub counts every request, also Lab's own, which come all the time while it
+        is seen; the server's extension tells them apart from what the person does.
+        """
+        return self.hub_person_at if self.own_person_at is None else self.own_person_at
 
 
 class Running:
@@ -79,11 +89,14 @@ class Running:
         server = self._server(start, now)
         server.seen_at = now
         if person_at is not None:
-            server.person_at = max(person_at, server.person_at or 0)
+            server.hub_person_at = max(person_at, server.hub_person_at or 0)
 
     def see_busy(self, start: Start, now: float, busy: Busy) -> None:
-        """Take a server's word on what works in it."""
+        """Take a server's word on what works in it, and on its person."""
         server = self._server(start, now)
+        if busy.quiet_seconds is not None:
+            at = now - busy.quiet_seconds
+            server.own_person_at = max(at, server.own_person_at or 0)
         self._refresh_work(start, server, now)
         is_busy = busy.kernels + busy.terminals > 0
         server.busy_until = now + BUSY_SECONDS if is_busy else None

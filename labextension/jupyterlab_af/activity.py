@@ -1,4 +1,4 @@
-"""Tells the facility's service how many kernels and terminals work right now.
+"""Tells the facility's service what works in this server, and when its person acted.
 
 A kernel says itself when it starts and stops working, so nothing asks it; a terminal
 cannot, so its foreground is looked at once a minute. What starts and ends within some
@@ -48,34 +48,49 @@ class Times:
     settle_seconds: float = 10.0
     repeat_seconds: float = 120.0
     look_seconds: float = 60.0
+    # acts of the person closer together than this are told as one
+    person_seconds: float = 30.0
 
 
 USUAL = Times()
 
 
 class BusyReporter:
-    """Tells what is counted when it changed, and again from time to time while busy."""
+    """Tells what is counted at the start, when it changed, and again while busy.
+
+    Also when the person did something since it was last told; `person_at` gives that
+    moment by the monotonic clock, and `send` takes how many seconds ago it was.
+    """
 
     def __init__(
         self,
         count: Callable[[], Busy],
-        send: Callable[[Busy], Awaitable[None]],
+        person_at: Callable[[], float],
+        send: Callable[[Busy, float], Awaitable[None]],
         *,
         log: logging.Logger,
         times: Times | None = None,
     ) -> None:
         self._count = count
+        self._person_at = person_at
         self._send = send
         self._log = log
         self._times = times or USUAL
-        self._told = Busy()
-        self._told_at = time.monotonic()
+        self._told: Busy | None = None
+        self._told_at = 0.0
+        self._told_person_at = 0.0
         self._is_away = False
         self._changed = asyncio.Event()
+        self._changed.set()
 
     def poke(self) -> None:
         """Say that something may have changed."""
         self._changed.set()
+
+    def tell_again(self) -> None:
+        """Tell everything soon: the service may have forgotten it."""
+        self._told = None
+        self.poke()
 
     async def run(self) -> None:
         """Count and tell until cancelled."""
@@ -84,18 +99,26 @@ class BusyReporter:
                 await asyncio.wait_for(self._changed.wait(), self._times.look_seconds)
             await asyncio.sleep(self._times.settle_seconds)
             self._changed.clear()
-            busy = self._count()
-            if busy != self._told or self._is_due(busy):
-                await self._tell(busy)
+            try:
+                busy, person_at = self._count(), self._person_at()
+                if self._is_due(busy, person_at):
+                    await self._tell(busy, person_at)
+            except Exception:
+                # a server that no longer tells would be stopped as idle
+                self._log.exception("could not look at what works")
 
-    def _is_due(self, busy: Busy) -> bool:
+    def _is_due(self, busy: Busy, person_at: float) -> bool:
+        if busy != self._told:
+            return True
+        if person_at - self._told_person_at >= self._times.person_seconds:
+            return True
         waited = time.monotonic() - self._told_at
         return busy != Busy() and waited >= self._times.repeat_seconds
 
-    async def _tell(self, busy: Busy) -> None:
+    async def _tell(self, busy: Busy, person_at: float) -> None:
         """Tell the service; one that is away is told at the next look."""
         try:
-            await self._send(busy)
+            await self._send(busy, max(0.0, time.monotonic() - person_at))
         except (FacilityUnavailableError, Refused) as error:
             if not self._is_away:
                 self._log.warning("could not tell the facility what works: %s", error)
@@ -103,6 +126,7 @@ class BusyReporter:
             return
         self._is_away = False
         self._told, self._told_at = busy, time.monotonic()
+        self._told_person_at = person_at
 
 
 class BusyCounter:
@@ -162,6 +186,6 @@ def is_busy_terminal(process: Any) -> bool:
         return False
 
 
-def to_body(busy: Busy) -> dict[str, int]:
+def to_body(busy: Busy, quiet_seconds: float) -> dict[str, float]:
     """Return the message that the service reads."""
-    return asdict(busy)
+    return {**asdict(busy), "quiet_seconds": round(quiet_seconds, 1)}

@@ -19,6 +19,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyterlab_af.activity import Busy, BusyCounter, BusyReporter, to_body
 from jupyterlab_af.exercises import deliver_exercises
 from jupyterlab_af.gateway import GatewayAddress
+from jupyterlab_af.person import PersonWatch
 from jupyterlab_af.relay import Relay
 from jupyterlab_af.routes import Parts, routes_of
 from jupyterlab_af.service import Service, ServiceAddress
@@ -37,6 +38,8 @@ class FacilityApp(ExtensionApp):
     name = "jupyterlab_af"
     service: Service | None = None
     relay: Relay | None = None
+    _person: PersonWatch | None = None
+    _reporter: BusyReporter | None = None
     _counter: BusyCounter | None = None
     _reporting: asyncio.Task[None] | None = None
 
@@ -48,17 +51,23 @@ class FacilityApp(ExtensionApp):
             self.relay = Relay(self.service, log=self.log, secret=address.token)
             self._tell_page()
         gateway = GatewayAddress.from_environ(os.environ)
-        self.handlers.extend(routes_of(Parts(self.service, self.relay, gateway)))
+        parts = Parts(self.service, self.relay, gateway, self._saw_person)
+        self.handlers.extend(routes_of(parts))
         deliver_exercises(Path(sys.prefix) / EXERCISES, Path.home(), log=self.log)
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Tell the service how busy this server is, from now on."""
-        if self.service is None:
+        relay = self.relay
+        if relay is None:
             return
-        reporter = BusyReporter(lambda: counter.count(), self._tell_busy, log=self.log)
+        person = PersonWatch(serverapp.web_app.settings, lambda: relay.has_tabs)
+        reporter = BusyReporter(
+            lambda: counter.count(), person.last_at, self._tell_busy, log=self.log
+        )
         counter = BusyCounter(serverapp, reporter.poke)
         counter.watch()
-        self._counter = counter
+        relay.on_open = reporter.tell_again
+        self._person, self._reporter, self._counter = person, reporter, counter
         self._reporting = asyncio.create_task(reporter.run())
 
     async def stop_extension(self) -> None:
@@ -81,6 +90,12 @@ class FacilityApp(ExtensionApp):
             page = settings.setdefault("page_config_data", {})
             page[ROOT_OPTION] = self.serverapp.root_dir
 
-    async def _tell_busy(self, busy: Busy) -> None:
+    def _saw_person(self) -> None:
+        """Take a tab's word that it is used."""
+        if self._person is not None and self._reporter is not None:
+            self._person.saw()
+            self._reporter.poke()
+
+    async def _tell_busy(self, busy: Busy, quiet_seconds: float) -> None:
         if self.service is not None:
-            await self.service.post("api/busy", to_body(busy))
+            await self.service.post("api/busy", to_body(busy, quiet_seconds))

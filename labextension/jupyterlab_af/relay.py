@@ -27,7 +27,7 @@ from jupyterlab_af.sse import Event, EventParser, StreamError
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
 # in the order that a tab is told them
@@ -101,6 +101,13 @@ class Relay:
         self._failures = 0
         self._tried_at = 0.0
         self._not_before = 0.0
+        # called whenever the service was reached: it may be another one than before
+        self.on_open: Callable[[], None] | None = None
+
+    @property
+    def has_tabs(self) -> bool:
+        """Return whether a tab listens: one that is seen, as none listens while hidden."""
+        return bool(self._tabs)
 
     @property
     def is_full(self) -> bool:
@@ -183,6 +190,8 @@ class Relay:
         parser = EventParser()
         async with self._source.events(self._last_id) as pieces:
             self._say_back()
+            if self.on_open is not None:
+                self.on_open()
             try:
                 async for piece in pieces:
                     for event in parser.feed(piece):

@@ -29,7 +29,7 @@ from jupyterlab_af.sse import KEEP_ALIVE, to_text
 from jupyterlab_af.wire import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
 NAMESPACE = "jupyterlab-af"
 KEEP_ALIVE_SECONDS = 20.0
@@ -43,6 +43,7 @@ class Parts:
     service: Service | None
     relay: Relay | None
     gateway: GatewayAddress | None
+    saw_person: Callable[[], None] = lambda: None
 
 
 class FacilityHandler(APIHandler):
@@ -146,6 +147,17 @@ class KeepHandler(FacilityHandler):
         self.finish(json.dumps(lifetime))
 
 
+class ActiveHandler(FacilityHandler):
+    """`POST /jupyterlab-af/active`: somebody is at the keyboard."""
+
+    @tornado.web.authenticated
+    def post(self) -> None:
+        """Answer that it was heard; the service is told within seconds."""
+        self.parts.saw_person()
+        self.set_status(204)
+        self.finish()
+
+
 class ClusterHandler(FacilityHandler):
     """`DELETE /jupyterlab-af/clusters/<name>`: stop a Dask cluster of mine."""
 
@@ -164,6 +176,7 @@ def routes_of(parts: Parts) -> list[tuple[str, type[JupyterHandler], dict[str, A
     paths: dict[str, type[FacilityHandler]] = {
         "events": EventsHandler,
         "keep": KeepHandler,
+        "active": ActiveHandler,
         r"clusters/([^/]+)": ClusterHandler,
     }
     dashboards = {"dashboards": Dashboards(parts.gateway)}

@@ -18,7 +18,14 @@ import { ITranslator } from '@jupyterlab/translation';
 /* eslint-disable jupyter/prefer-lazy-imports */
 import { DocumentMark, IMarkOptions } from './marks';
 import { FacilityModel } from './model';
-import { requestEvents, requestKeep, requestStop, urlOf } from './request';
+import { PresenceWatch } from './presence';
+import {
+  requestActive,
+  requestEvents,
+  requestKeep,
+  requestStop,
+  urlOf
+} from './request';
 import { FacilitySidebar } from './sidebar';
 import { EventStream } from './stream';
 import {
@@ -64,7 +71,11 @@ const facility: JupyterFrontEndPlugin<IFacilityModel> = {
     });
     if (model.root) {
       // Lab comes first; what the facility says can wait until it is there.
-      void app.restored.then(() => stream.open());
+      const presence = new PresenceWatch(() => requestActive(settings));
+      void app.restored.then(() => {
+        stream.open();
+        presence.open();
+      });
     }
     return model;
   }

@@ -61,6 +61,14 @@ export async function requestKeep(
   return (await response.json()) as Lifetime;
 }
 
+/** Say that somebody is at the keyboard. */
+export async function requestActive(
+  settings: ServerConnection.ISettings
+): Promise<void> {
+  const init = { method: 'POST', body: '{}' };
+  await ask(urlOf(settings, 'active'), settings, init);
+}
+
 /** Stop a Dask cluster. */
 export async function requestStop(
   settings: ServerConnection.ISettings,

@@ -203,6 +203,34 @@ async def test_busy_kernels_count_while_the_server_says_so(world, run):
     assert world.hub.stopped == [("anna", "")]
 
 
+async def test_the_servers_own_word_on_its_person_is_taken_before_the_hubs(world, run):
+    start = await run()
+    world.desk.take_busy(start, Busy(kernels=0, quiet_seconds=0))
+    for _ in range(4):
+        # Lab asks for its kernels: for the hub somebody is always there
+        be_active(world)
+        await world.sweep(after=HOUR / 4 - 1)
+    assert world.hub.stopped == []
+    be_active(world)
+    await world.sweep(after=4)
+    assert world.hub.stopped == [("anna", "")]
+
+
+async def test_the_servers_word_that_somebody_is_there_moves_the_stop(world, run):
+    start = await run()
+    for _ in range(4):
+        world.desk.take_busy(start, Busy(kernels=0, quiet_seconds=60))
+        await world.sweep(after=HOUR - 61)
+    assert world.hub.stopped == []
+    # an older act, told late, takes nothing back
+    world.desk.take_busy(start, Busy(kernels=0, quiet_seconds=60))
+    world.desk.take_busy(start, Busy(kernels=0, quiet_seconds=9 * HOUR))
+    await world.sweep(after=HOUR - 61)
+    assert world.hub.stopped == []
+    await world.sweep(after=2)
+    assert world.hub.stopped == [("anna", "")]
+
+
 async def test_a_terminal_that_works_counts_as_kernels_do(world, run):
     start = await run()
     world.desk.running.open_stream(start.place)

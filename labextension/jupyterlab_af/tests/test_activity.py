@@ -31,18 +31,23 @@ class Told:
 
     def __init__(self):
         self.busy = Busy()
+        self.person_at = time.monotonic()
         self.heard = []
+        self.quiet = []
         self.is_away = False
 
-    async def send(self, busy):
+    async def send(self, busy, quiet_seconds):
         if self.is_away:
             raise FacilityUnavailableError("unreachable", "away")
         self.heard.append(busy)
+        self.quiet.append(quiet_seconds)
 
 
 @asynccontextmanager
 async def reporting(told, times=SHORT):
-    reporter = BusyReporter(lambda: told.busy, told.send, log=LOG, times=times)
+    reporter = BusyReporter(
+        lambda: told.busy, lambda: told.person_at, told.send, log=LOG, times=times
+    )
     task = asyncio.create_task(reporter.run())
     await asyncio.sleep(0)
     try:
@@ -68,6 +73,65 @@ def test_what_works_is_told_once_it_lasts():
     assert asyncio.run(scene()) == [Busy(kernels=1), Busy()]
 
 
+def test_a_server_tells_at_its_start_that_it_will():
+    async def scene():
+        told = Told()
+        async with reporting(told, Times(0.05, 60, 60)):
+            await asyncio.sleep(0.3)
+        return told.heard
+
+    assert asyncio.run(scene()) == [Busy()]
+
+
+def test_what_the_person_does_is_told_as_seconds_ago():
+    async def scene():
+        told = Told()
+        async with reporting(told, Times(0.05, 60, 60, person_seconds=5)) as reporter:
+            await asyncio.sleep(0.2)
+            # too soon after the last one to be told
+            told.person_at += 2
+            reporter.poke()
+            await asyncio.sleep(0.2)
+            told.person_at = time.monotonic() + 10
+            reporter.poke()
+            await asyncio.sleep(0.2)
+        return told.quiet
+
+    quiet = asyncio.run(scene())
+    assert len(quiet) == 2
+    assert 0 < quiet[0] < 1
+    assert quiet[1] == 0
+
+
+def test_the_same_is_told_again_to_a_service_that_may_have_forgotten_it():
+    async def scene():
+        told = Told()
+        async with reporting(told, Times(0.05, 60, 60)) as reporter:
+            await asyncio.sleep(0.2)
+            reporter.poke()
+            await asyncio.sleep(0.2)
+            once = len(told.heard)
+            reporter.tell_again()
+            await asyncio.sleep(0.2)
+        return once, len(told.heard)
+
+    assert asyncio.run(scene()) == (1, 2)
+
+
+def test_a_look_that_fails_is_not_the_last(caplog):
+    async def scene():
+        told = Told()
+        async with reporting(told, Times(0.02, 60, 0.05)):
+            del told.busy
+            await asyncio.sleep(0.3)
+            told.busy = Busy(kernels=1)
+            await asyncio.sleep(0.3)
+        return told.heard[-1]
+
+    assert asyncio.run(scene()) == Busy(kernels=1)
+    assert "could not look at what works" in caplog.text
+
+
 def test_what_ends_at_once_is_not_told():
     async def scene():
         told = Told()
@@ -81,7 +145,8 @@ def test_what_ends_at_once_is_not_told():
             await asyncio.sleep(0.2)
         return told.heard
 
-    assert asyncio.run(scene()) == []
+    # the word of the start
+    assert asyncio.run(scene()) == [Busy()]
 
 
 def test_what_goes_on_is_told_again_and_quiet_is_not():
@@ -119,7 +184,8 @@ def test_a_service_that_is_away_is_told_later_and_said_once(caplog):
 
 
 def test_the_message_is_what_the_service_reads():
-    assert to_body(Busy(1, 2)) == {"kernels": 1, "terminals": 2}
+    said = {"kernels": 1, "terminals": 2, "quiet_seconds": 61.4}
+    assert to_body(Busy(1, 2), 61.37) == said
 
 
 @dataclass

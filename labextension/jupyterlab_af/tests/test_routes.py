@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import time
+from contextlib import suppress
 
 import pytest
 from tornado.httpclient import HTTPClientError
@@ -24,6 +25,7 @@ NAME = "0123456789abcdef"
 ROUTES = {
     "/jupyterlab-af/events": {"GET"},
     "/jupyterlab-af/keep": {"POST"},
+    "/jupyterlab-af/active": {"POST"},
     "/jupyterlab-af/clusters/([^/]+)": {"DELETE"},
     "/jupyterlab-af/clusters/([^/]+)/(.*)": {"GET"},
 }
@@ -64,12 +66,14 @@ def listen(jp_serverapp, http_server, jp_http_port, jp_auth_header, jp_base_url)
         path = f"{jp_base_url}jupyterlab-af/events"
         writer.write(f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode())
         text = ""
-        async with asyncio.timeout(10):
-            while until not in text and (piece := await reader.read(65536)):
-                text += piece.decode()
-                if then and then[0] in text:
-                    then[1]()
-        writer.close()
+        try:
+            async with asyncio.timeout(10):
+                while until not in text and (piece := await reader.read(65536)):
+                    text += piece.decode()
+                    if then and then[0] in text:
+                        then[1]()
+        finally:
+            writer.close()
         return text
 
     return heard
@@ -147,7 +151,31 @@ async def test_busy_kernels_are_told_from_the_start_to_the_end(
     await jp_serverapp.extension_manager.start_extension("jupyterlab_af")
     await until(lambda: service.busy)
     await jp_serverapp.extension_manager.stop_all_extensions()
-    assert service.busy == [{"kernels": 3, "terminals": 0}]
+    said = service.busy[0]
+    assert 0 <= said.pop("quiet_seconds") < 30
+    assert said == {"kernels": 3, "terminals": 0}
+
+
+async def test_a_tab_that_is_used_is_told_on_and_lab_s_own_requests_are_not(
+    service, jp_serverapp, jp_fetch, listen, ask, monkeypatch
+):
+    times = Times(settle_seconds=0.05, look_seconds=0.1, person_seconds=0.2)
+    monkeypatch.setattr("jupyterlab_af.activity.USUAL", times)
+    await jp_serverapp.extension_manager.start_extension("jupyterlab_af")
+    heard = asyncio.ensure_future(listen("e-9"))
+    await until(lambda: service.listeners)
+    await asyncio.sleep(0.5)
+    await jp_fetch("api", "kernels")
+    await asyncio.sleep(0.5)
+    before = len(service.busy)
+    assert await ask("POST", "active") == (204, None)
+    await until(lambda: len(service.busy) > before)
+    heard.cancel()
+    with suppress(asyncio.CancelledError):
+        await heard
+    assert service.busy[-1]["quiet_seconds"] < 0.3
+    # the other words are of the start and of the stream's opening
+    assert before <= 2
 
 
 async def test_every_tab_is_over_when_the_server_ends(service, listen, jp_serverapp):

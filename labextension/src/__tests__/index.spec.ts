@@ -78,7 +78,7 @@ describe('plugins', () => {
     expect(lab.app.commands.listCommands()).toEqual([]);
   });
 
-  it('ask nothing until the Lab is there, and then one stream', async () => {
+  it('ask nothing until the Lab is there, then one stream, and say who is', async () => {
     setHidden(false);
     PageConfig.setOption(ROOT_OPTION, '/af');
     const lab = new FakeLab();
@@ -89,7 +89,8 @@ describe('plugins', () => {
     lab.restored.resolve();
     await settle();
     expect(lab.asked).toEqual([
-      'http://127.0.0.1/user/student1/jupyterlab-af/events'
+      'http://127.0.0.1/user/student1/jupyterlab-af/events',
+      'http://127.0.0.1/user/student1/jupyterlab-af/active'
     ]);
   });
 
