@@ -51,6 +51,7 @@ from jupyterhub_af.policy.sentence import Sentence, say
 
 from .authenticator import ServerUser
 from .heartbeat import Heartbeat, read_heartbeat
+from .ledger import Ledger
 from .options import check_keys, make_options, to_size
 from .routes import add_routes
 from .teller import Teller
@@ -111,6 +112,7 @@ class FacilityBackend(Backend):
         self._grown: dict[str, int] = {}
         self._dashboards: dict[str, str] = {}
         self._in_turn: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.ledger = Ledger(self._service(), self.log)
         add_routes(app, self)
         await super().setup(app)
         self._teller = Teller(self.states, self._service(), self.log)
@@ -121,6 +123,8 @@ class FacilityBackend(Backend):
         if hasattr(self, "_teller"):
             await self._teller.stop()
         await super().cleanup()
+        if hasattr(self, "ledger"):
+            await self.ledger.stop()
         await close_sessions()
 
     # what a backend must know of its own clusters
@@ -154,8 +158,14 @@ class FacilityBackend(Backend):
 
     async def start_cluster(self, user: models.User, cluster_options: Any) -> str:
         """Start a cluster for a server, one at a time for each person."""
+        server_name = getattr(user, "server_name", None) or ""
         async with self._in_turn[user.name]:
-            name: str = await super().start_cluster(user, cluster_options)
+            try:
+                name: str = await super().start_cluster(user, cluster_options)
+            except PublicException as error:
+                self.ledger.note_refusal(user.name, server_name, str(error))
+                raise
+        self.ledger.note_start(user.name, server_name, name)
         self.note_change()
         return name
 

@@ -170,6 +170,8 @@ class SandboxBackend(FacilityBackend, DBBackendBase):
 
     async def do_stop_cluster(self, cluster: Cluster) -> None:
         """End every sandbox of a cluster and remove its files."""
+        if cluster.target == JobStatus.FAILED:
+            self.ledger.note_stop(cluster, "cluster-failed")
         await self._end_all(self._folder(cluster))
 
     async def do_check_clusters(self, clusters: Iterable[Cluster]) -> list[bool]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from dask_gateway_server.models import Cluster
+from dask_gateway_server.models import Cluster, ClusterStatus
 from dask_gateway_server.routes import api_handler
 
 from .authenticator import ServiceUser
@@ -16,6 +17,9 @@ from .authenticator import ServiceUser
 if TYPE_CHECKING:
     from .backend import FacilityBackend
 
+# how often a watch looks whether somebody is still there
+LINE_SECONDS = 10.0
+ACTIVE = (ClusterStatus.PENDING, ClusterStatus.RUNNING)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -40,6 +44,31 @@ async def refuse_bad_bodies(
         if not isinstance(body, dict):
             return _refusal(400, "The body is not a JSON object.")
     return await handler(request)
+
+
+@web.middleware
+async def end_with_the_line(
+    request: web.Request, handler: Handler
+) -> web.StreamResponse:
+    """End the proxy's watch for routes once its line has ended.
+
+    The proxy comes anew each minute; stock notices only at the next route that its last
+    line is gone, with a traceback for each minute until then.
+    """
+    if "watch" not in request.query:
+        return await handler(request)
+    watch = asyncio.ensure_future(handler(request))
+    try:
+        while request.transport is not None and not watch.done():
+            await asyncio.wait({watch}, timeout=LINE_SECONDS)
+        if watch.done():
+            return watch.result()
+    except ConnectionError:
+        pass
+    finally:
+        watch.cancel()
+    # there is nobody to read it
+    return web.Response()
 
 
 def _refusal(status: int, words: str) -> web.Response:
@@ -67,7 +96,24 @@ def add_routes(app: web.Application, backend: FacilityBackend) -> None:
             {"address": cluster.dashboard_address, "key": dashboard_key(cluster.token)}
         )
 
-    app.middlewares.append(refuse_bad_bodies)
+    @web.middleware
+    async def note_stops(request: web.Request, handler: Handler) -> web.StreamResponse:
+        name = request.match_info.get("cluster_name")
+        if request.method != "DELETE" or name is None:
+            return await handler(request)
+        cluster = await backend.get_cluster(name)
+        answer = await handler(request)
+        was_active = cluster is not None and cluster.status in ACTIVE
+        user = request.get("user")
+        # the service writes itself why it stopped one
+        if answer.status == 204 and was_active and not isinstance(user, ServiceUser):
+            # with its own token a cluster speaks, whose scheduler had nothing to do
+            backend.ledger.note_stop(
+                cluster, "cluster-idle" if user is None else "asked"
+            )
+        return answer
+
+    app.middlewares.extend([end_with_the_line, refuse_bad_bodies, note_stops])
     app.add_routes(
         [
             web.get("/api/v1/af/clusters", every_cluster),

@@ -1,7 +1,7 @@
 """The internal API: what the hub and the gateway ask, over a socket of their own.
 
-The hub's secret opens everything but the list of clusters; the gateway's reads plans and
-writes that list, and opens nothing else.
+The hub's secret opens everything but the list of clusters; the gateway's reads plans,
+writes that list and the audit's lines about clusters, and opens nothing else.
 """
 
 from __future__ import annotations
@@ -119,13 +119,18 @@ class ClusterList(InternalRoute):
 
 
 class Events(InternalRoute):
-    """Take from the hub what happened."""
+    """Take from the hub what happened, and from the gateway what did to clusters."""
 
     route = "audit"
+    opens_to_gateway = ("POST",)
 
     async def post(self) -> None:
         """Keep an audit event."""
-        await self.desk.record(self.read_body(AuditEvent.model_validate_json))
+        event = self.read_body(AuditEvent.model_validate_json)
+        if not self.is_hub() and not event.action.startswith("cluster."):
+            message = "The gateway writes only about clusters."
+            raise RefusedError(403, "secret", message)
+        await self.desk.record(event)
         self.set_status(204)
 
 

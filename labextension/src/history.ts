@@ -57,9 +57,20 @@ function stopSentence(rule: string, trans: TranslationBundle): string {
 
 /** Return why a cluster was stopped. */
 function clusterStopSentence(rule: string, trans: TranslationBundle): string {
-  return ['server-stopped', 'server-gone', 'start-replaced'].includes(rule)
-    ? trans.__('A Dask cluster was stopped: its server had ended.')
-    : trans.__('A Dask cluster was stopped.');
+  switch (rule) {
+    case 'asked':
+      return trans.__('You stopped a Dask cluster.');
+    case 'cluster-idle':
+      return trans.__('A Dask cluster stopped: it had nothing to do.');
+    case 'cluster-failed':
+      return trans.__('A Dask cluster ended: it failed.');
+    case 'server-stopped':
+    case 'server-gone':
+    case 'start-replaced':
+      return trans.__('A Dask cluster was stopped: its server had ended.');
+    default:
+      return trans.__('A Dask cluster was stopped.');
+  }
 }
 
 function resultWord(result: string, trans: TranslationBundle): string {

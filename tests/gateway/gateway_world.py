@@ -29,7 +29,7 @@ from worlds import FACILITY_TEXT, plan_of
 
 from jupyterhub_af.gateway.backend import FacilityBackend, size_of
 from jupyterhub_af.policy.dask import ClusterUse
-from jupyterhub_af.policy.messages import Clusters, plan_to_json
+from jupyterhub_af.policy.messages import AuditEvent, Clusters, plan_to_json
 
 SERVICE = "access:services!service=dask-gateway"
 STUDENT = ["hackathon", "hackathon/students", "hackathon/gw"]
@@ -85,6 +85,7 @@ class FakeNeighbours:
     tokens: dict[str, dict[str, object]] = field(default_factory=dict)
     plans: dict[tuple[str, str], bytes] = field(default_factory=dict)
     told: list[Clusters] = field(default_factory=list)
+    audit: list[AuditEvent] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     hub_answer: tuple[int, bytes] | None = None
     service_status: int = 0
@@ -126,12 +127,27 @@ class FakeNeighbours:
         if method == "PUT":
             self.told.append(Clusters.model_validate_json(body))
             return 204, b""
+        if method == "POST":
+            self.audit.append(AuditEvent.model_validate_json(body))
+            return 204, b""
         query = parse_qs(urlsplit(path).query, keep_blank_values=True)
         plan = self.plans.get((query["user"][0], query["server"][0]))
         if plan is None:
             words = {"message": "No start of this server is recorded.", "rule": "plan"}
             return 404, json.dumps(words).encode()
         return 200, plan
+
+    def lines_of(self, name: str, count: int) -> list[tuple[str, str, str, str]]:
+        """Return a person's lines in the audit once there are so many, and no more."""
+        for _ in range(100):
+            found = [e for e in self.audit if e.target.startswith(f"{name}/")]
+            if len(found) >= count:
+                break
+            time.sleep(0.05)
+        time.sleep(0.3)
+        found = [e for e in self.audit if e.target.startswith(f"{name}/")]
+        assert len(found) == count, found
+        return [(e.actor, e.action, e.rule, e.result) for e in found]
 
     @contextmanager
     def serve(self, service_secret: str) -> Iterator[None]:
@@ -156,7 +172,7 @@ class FakeNeighbours:
                 self.end_headers()
                 self.wfile.write(answer)
 
-            do_GET = do_PUT = respond  # noqa: N815 - the base class's names
+            do_GET = do_PUT = do_POST = respond  # noqa: N815 - the base class's names
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -257,6 +273,7 @@ c.StillBackend.dashboard_host = "127.0.0.1"
 c.StillBackend.cluster_heartbeat_timeout = 600.0
 c.StillBackend.worker_start_timeout = 600.0
 c.Proxy.externally_managed = True
+c.Proxy.api_token = "proxys-token"
 """
 
 

@@ -69,10 +69,21 @@ def test_without_the_secret_everything_is_refused(service, method, path, header)
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED, ids=lambda value: value)
-def test_the_gateway_only_reads_plans(service, method, path):
+def test_the_gateway_only_reads_plans_and_writes_the_audit(service, method, path):
+    opens = {("GET", "/internal/plans"): 404, ("POST", "/internal/audit"): 400}
     with service.client(service.gateway_secret) as client:
         status = client.request(method, path).status_code
-    assert status == (404 if method == "GET" and "plans" in path else 401)
+    assert status == opens.get((method, path.partition("?")[0]), 401)
+
+
+@pytest.mark.parametrize(
+    ("action", "status"),
+    [("cluster.start", 204), ("cluster.stop", 204), ("login", 403), ("clusters", 403)],
+)
+def test_the_gateway_writes_only_about_clusters(service, action, status):
+    event = {"actor": "anna", "action": action, "target": "anna/", "result": "done"}
+    with service.client(service.gateway_secret) as client:
+        assert client.post("/internal/audit", json=event).status_code == status
 
 
 def test_every_answer_carries_the_headers(client):

@@ -20,6 +20,15 @@ describe('lineText', () => {
       'A Dask cluster was stopped: its server had ended.'
     ],
     [{ action: 'cluster.stop' }, 'A Dask cluster was stopped.'],
+    [{ action: 'cluster.stop', rule: 'asked' }, 'You stopped a Dask cluster.'],
+    [
+      { action: 'cluster.stop', rule: 'cluster-idle', actor: 'dask-gateway' },
+      'A Dask cluster stopped: it had nothing to do.'
+    ],
+    [
+      { action: 'cluster.stop', rule: 'cluster-failed', actor: 'dask-gateway' },
+      'A Dask cluster ended: it failed.'
+    ],
     [{ action: 'disk.full', result: 'failed' }, 'disk.full: failed'],
     [{ action: 'disk.full', result: 'odd' }, 'disk.full: odd']
   ])('%j is "%s"', (more, text) => {
