@@ -66,6 +66,7 @@ dask:
 PEOPLE: dict[str, frozenset[str]] = {
     "student1": frozenset({"hackathon", "hackathon/students", "hackathon/gw"}),
     "student2": frozenset({"hackathon", "hackathon/students", "hackathon/hep"}),
+    "student3": frozenset({"hackathon", "hackathon/students", "hackathon/fismed"}),
     "teacher1": frozenset({"hackathon", "hackathon/teachers"}),
     "researcher1": frozenset({"cygno"}),
     "researcher2": frozenset({"ml-infn"}),

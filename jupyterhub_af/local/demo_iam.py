@@ -92,6 +92,12 @@ DEMO_ACCOUNTS: tuple[DemoAccount, ...] = (
         "D'Angelo",
         ("hackathon", "hackathon/students", "hackathon/hep"),
     ),
+    DemoAccount(
+        "student3",
+        "Sofia",
+        "Marino",
+        ("hackathon", "hackathon/students", "hackathon/fismed"),
+    ),
     DemoAccount("teacher1", "Marta", "Colombo", ("hackathon", "hackathon/teachers")),
     DemoAccount("researcher1", "Niccolò", "Rinaldi", ("cygno",)),
     DemoAccount("researcher2", "Elena", "Moretti", ("ml-infn",)),

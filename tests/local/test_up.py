@@ -111,7 +111,7 @@ def test_a_facility_from_start_to_end(tmp_path):
             "iam",
         }
         assert [a["username"] for a in facility.up["accounts"]] == [
-            *("student1", "student2", "teacher1"),
+            *("student1", "student2", "student3", "teacher1"),
             *("researcher1", "researcher2", "admin1", "outsider1"),
         ]
         for path in data.rglob("*"):

@@ -55,7 +55,7 @@ REASONS: dict[str, dict[str, str | None]] = {
         "/cvmfs": OK,
     }
 }
-REASONS["student2"] = REASONS["student1"]
+REASONS["student2"] = REASONS["student3"] = REASONS["student1"]
 NO_ML_INFN = dict.fromkeys([k for k in REASONS["student1"] if "ml-infn" in k], ML_INFN)
 NO_CLASS = {"/shared": SHARED, "/collabspace": COLLAB}
 REASONS["teacher1"] = REASONS["student1"] | NO_ML_INFN | {"/collabspace": COLLAB}

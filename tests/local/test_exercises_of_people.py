@@ -1,0 +1,83 @@
+"""Each exercise, run by the person whom it is for, in their own server of a facility."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from facility_world import running_facility
+from kernel_world import make_kernel
+from test_clusters import write_facility
+
+pytestmark = [pytest.mark.local, pytest.mark.timeout(600)]
+FOLDER = "private/exercises"
+EXECUTE = """
+import subprocess, sys
+from pathlib import Path
+done = subprocess.run(
+    [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", {name!r}],
+    cwd=Path.home() / "exercises", capture_output=True, text=True,
+)
+print(done.returncode, done.stderr[-2000:] if done.returncode else "")
+"""
+
+
+@pytest.fixture(scope="module")
+def everyday(tmp_path_factory):
+    """A facility where a small machine has room for clusters of two people."""
+    folder = tmp_path_factory.mktemp("af")
+    file = write_facility(folder)
+    with running_facility(folder / "data", "--facility", str(file)) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("username", "exercise", "results", "expected"),
+    [
+        pytest.param(
+            "student3",
+            "01-first-exercise-breast-tumours.ipynb",
+            "results.json",
+            {"missed_tumours": range(3, 10)},
+            id="FisMed",
+        ),
+        pytest.param(
+            "student1",
+            "02-first-exercise-gravitational-waves.ipynb",
+            "chirp.json",
+            {},
+            id="GW",
+        ),
+        pytest.param(
+            "student2",
+            "03-first-exercise-z-boson.ipynb",
+            "z-boson.json",
+            {"collisions": [500], "computed": ["on the cluster"]},
+            id="HEP",
+        ),
+    ],
+)
+def test_a_person_runs_their_exercise(everyday, username, exercise, results, expected):
+    person = everyday.person(username)
+    person.log_in()
+    person.start(profile="dodas-v5")
+    said = make_kernel(person).run(EXECUTE.format(name=exercise), seconds=300)
+    assert said.startswith("0 "), said
+    contents = person.at(f"user/{username}/api/contents/{FOLDER}")
+    found = person.http.get(f"{contents}/{results}", params={"format": "text"})
+    answer = json.loads(found.json()["content"])
+    for key, values in expected.items():
+        assert answer[key] in values, key
+    notebook = person.http.get(f"{contents}/{exercise}").json()["content"]
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["execution_count"] for cell in cells)
+    # whatever a notebook started is gone with it, and in its person's history
+    assert everyday.cluster_parts() == {}
+    lines = [
+        (event["action"], event["rule"])
+        for event in everyday.audit()
+        if event["target"].startswith(f"{username}//")
+    ]
+    started = [("cluster.start", ""), ("cluster.stop", "asked")]
+    assert lines == (started if "computed" in expected else [])
+    person.stop()
