@@ -12,7 +12,10 @@ import sys
 
 from .harness import ROOT, machine_facts
 
-NAMES = ("form", "decision", "login", "imports", "start", "clusters")
+NAMES = (
+    *("form", "decision", "login", "imports", "start", "clusters"),
+    *("lab", "memory"),
+)
 
 
 def main(arguments: list[str]) -> int:

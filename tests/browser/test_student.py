@@ -69,6 +69,7 @@ def test_a_student_works_saves_stops_comes_back_and_finds_it(facility, page: Pag
     expect(page.locator(".jp-af-Profile")).to_have_text("DODAS V5 · small")
     picture(page, "student-lab")
     run_the_exercise(page, facility)
+    see_the_facility(page)
     write_where_it_is_allowed(page)
     stop_server(page, facility)
     page.goto(f"{facility.url}hub/spawn")
@@ -113,6 +114,18 @@ def run_the_exercise(page: Page, facility: RunningFacility) -> None:
         return "output_type" in page.request.get(saved).text()
 
     wait_until(save, what="the notebook saved with its results")
+
+
+def see_the_facility(page: Page) -> None:
+    """Open the panel: who I am, how long the server runs, where to save, what happened."""
+    page.locator(".jp-af-Profile").click()
+    panel = page.locator("#jp-af-facility")
+    for words in (
+        *("student1", "hackathon/gw", "DODAS V5", "Time left"),
+        *("/af/private", "/af/collabspace", "Your server started."),
+    ):
+        expect(panel).to_contain_text(words)
+    picture(page, "student-panel")
 
 
 def contents(page: Page, path: str) -> str:

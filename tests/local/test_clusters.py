@@ -257,7 +257,22 @@ def test_a_cluster_ends_with_its_server(facility, kernels):
     wait_until(lambda: not [pid for pid in pids if Path(f"/proc/{pid}").exists()])
 
 
-def test_clusters_go_on_while_the_gateway_is_started_again(facility, kernel):
+FIND_AND_USE = """
+import time
+from jupyterlab_af.dask import cluster
+for _ in range(30):
+    try:
+        print(cluster().get_client().submit(sum, range(10)).result(timeout=10))
+        break
+    except Exception as error:
+        said = error
+        time.sleep(1)
+else:
+    print(repr(said))
+"""
+
+
+def test_clusters_go_on_while_the_gateway_is_started_again(facility, kernel, kernels):
     run(kernel, TWO_WORKERS)
     before = facility.cluster_parts()
     gateway = facility.pids()["gateway"]
@@ -287,6 +302,21 @@ def test_clusters_go_on_while_the_gateway_is_started_again(facility, kernel):
     assert "At most 4 fit." in lines[0]
     assert lines[1:] == ["45"]
     assert set(before) < set(facility.cluster_parts())
+    # the way to it is known again, also to who comes anew
+    other = make_kernel(kernels["student1"].person)
+    assert run(other, FIND_AND_USE) == ["45"]
+
+
+def test_clusters_go_on_while_their_proxy_is_started_again(facility, kernel):
+    run(kernel, TWO_WORKERS)
+    before = facility.cluster_parts()
+    proxy = facility.pids()["dask-proxy"]
+    os.kill(proxy, signal.SIGKILL)
+    wait_until(
+        lambda: facility.pids().get("dask-proxy") not in (None, proxy), seconds=60
+    )
+    assert run(kernel, FIND_AND_USE) == ["45"]
+    assert facility.cluster_parts() == before
 
 
 def test_sandboxes_that_the_gateway_does_not_know_are_ended(facility, kernel):
