@@ -11,7 +11,8 @@ from pathlib import Path
 import alembic.command
 import alembic.config
 import pytest
-from fake_peers import FakeHub
+from fake_peers import FakeGateway, FakeHub
+from keeper_world import keeping
 from service_world import FACILITY, PostgreSQL, ServiceProcess, person, running
 
 from jupyterhub_af.catalogue import Catalogue
@@ -211,3 +212,27 @@ def make_server_plan():
         )
 
     return make
+
+
+@pytest.fixture
+async def world(desk, clock):
+    with FakeHub().running() as hub, FakeGateway().running() as gateway:
+        async with keeping(desk, clock, hub, gateway) as world:
+            yield world
+
+
+@pytest.fixture
+def run(world, begin):
+    """Return a function that starts a server: a plan, and the hub's word."""
+
+    async def start(
+        user="anna", name="", *, idle=3600, longest=None, work=("kernels",)
+    ):
+        world.hub.run(user, name, active_at=world.clock())
+        begun = await begin(
+            user, name, idle_seconds=idle, longest_seconds=longest, active_while=work
+        )
+        await world.sweep()
+        return begun
+
+    return start

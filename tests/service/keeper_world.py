@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from fake_peers import SERVICE_TOKEN, FakeGateway, FakeHub
+from fake_peers import SERVICE_TOKEN, FakeGateway, FakeHub, iso
 
 from jupyterhub_af.service.gateway_api import GatewayApi
 from jupyterhub_af.service.hub_api import HubApi
@@ -59,3 +59,8 @@ async def keeping(desk, clock, hub: FakeHub, gateway: FakeGateway):
         yield World(desk, clock, hub, gateway, keeper)
     finally:
         await keeper.stop()
+
+
+def be_active(world: World, user: str = "anna", name: str = "") -> None:
+    """Have the hub say that a person is active now."""
+    world.hub.servers[user, name]["last_activity"] = iso(world.clock())

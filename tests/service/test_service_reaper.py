@@ -15,13 +15,6 @@ from jupyterhub_af.policy.messages import Clusters, ServerEvent
 
 
 @pytest.fixture
-async def world(desk, clock):
-    with FakeHub().running() as hub, FakeGateway().running() as gateway:
-        async with keeping(desk, clock, hub, gateway) as world:
-            yield world
-
-
-@pytest.fixture
 def run(world, begin):
     """Return a function that starts a server with a cluster; it returns both."""
 
