@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from facility_world import RunningFacility, running_facility, wait_until
+from facility_world import RunningFacility, running_facility
 from people import picture, press_start, sign_in
 from playwright.sync_api import Browser, Page, expect
 
@@ -17,10 +17,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 IDLE_SECONDS = 40
 # what a server tells is told late, and the service looks from time to time
 LATE_SECONDS = 60 + 60
-HIDE = """isHidden => {
-  Object.defineProperty(document, 'hidden', { configurable: true, value: isHidden });
-  document.dispatchEvent(new Event('visibilitychange'));
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -100,29 +96,3 @@ def work_until(page: Page, is_over) -> None:
             # Playwright handles the events of both pages meanwhile
             page.wait_for_timeout(500)
     raise AssertionError(f"not within {IDLE_SECONDS + LATE_SECONDS + 60} s")
-
-
-def test_a_hidden_lab_asks_nothing_and_hears_all_once_it_is_seen(
-    facility: RunningFacility, page: Page
-):
-    asked: list[str] = []
-    sign_in(page, facility, "student3")
-    page.goto(f"{facility.url}hub/spawn")
-    press_start(page, "DODAS V5")
-    expect(page.locator(".jp-af-Profile")).to_have_text("DODAS V5 · small")
-    page.evaluate(HIDE, True)
-    page.on(
-        "request", lambda r: asked.append(r.url) if "jupyterlab-af/" in r.url else 0
-    )
-    page.wait_for_timeout(15_000)
-    page.keyboard.press("ArrowDown")
-    assert asked == []
-    page.evaluate(HIDE, False)
-    wait_until(lambda: page.wait_for_timeout(100) or asked)
-    assert asked[0].endswith("/jupyterlab-af/events") or "events?" in asked[0]
-    wait_until(
-        lambda: page.wait_for_timeout(100) or len(asked) > 1,
-        what="that somebody is there again",
-    )
-    page.goto(f"{facility.url}hub/home")
-    page.locator("#stop").click()
