@@ -21,6 +21,7 @@ from jupyterhub_af.hub.discovery import KEEP_FAILURE_SECONDS
 
 from .harness import ROOT, Report, Round, compare, cpu_seconds_of, rounds_wanted
 
+sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT / "tests" / "hub"))
 sys.path.insert(0, str(ROOT / "tests" / "service"))
 from fake_iam import CLIENT_ID, CLIENT_SECRET
