@@ -140,6 +140,13 @@ class Desk:
         for person in {event.actor, person_of(event.target)} - {""}:
             self.changes.touch(person, "history")
 
+    async def record_told(self, event: AuditEvent) -> None:
+        """Keep what another process says, unless the keeper says it, with its rule."""
+        user, _, server_name = event.target.partition("/")
+        is_stop = event.action == "server.stop"
+        if not (is_stop and self.running.is_being_ended((user, server_name))):
+            await self.record(event)
+
     async def health(self, *, detailed: bool) -> Health:
         """Say how the service is; what is wrong in the file only to who may know."""
         edition = await self.facility()

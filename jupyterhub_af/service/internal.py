@@ -130,7 +130,7 @@ class Events(InternalRoute):
         if not self.is_hub() and not event.action.startswith("cluster."):
             message = "The gateway writes only about clusters."
             raise RefusedError(403, "secret", message)
-        await self.desk.record(event)
+        await self.desk.record_told(event)
         self.set_status(204)
 
 

@@ -17,7 +17,8 @@ from .plans import Start
 from .refusal import RefusedError
 from .stream import COMMENT, Listener, Streams
 
-KEEP_ALIVE_SECONDS = 20
+# the proxy between does not pass on that this process ended: silence is how it is noticed
+KEEP_ALIVE_SECONDS = 10
 WRITE_SECONDS = 30
 
 

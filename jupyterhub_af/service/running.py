@@ -124,6 +124,11 @@ class Running:
         """Tell whether a server is being stopped."""
         return self._server(start, now).is_ending
 
+    def is_being_ended(self, place: Place) -> bool:
+        """Tell whether the keeper is stopping whatever runs in a place."""
+        server = self._servers.get(place)
+        return server is not None and server.is_ending
+
     def restart_clocks(self, now: float) -> None:
         """Count idle times from now: for a while nobody could see activity."""
         for server in self._servers.values():

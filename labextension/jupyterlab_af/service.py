@@ -41,8 +41,8 @@ REASONS: dict[Cause, str] = {
 }
 
 TIMEOUT_SECONDS = 5.0
-# the service says that it lives much more often
-SILENCE_SECONDS = 90.0
+# the service says that it lives every ten seconds; the proxy between hides that it ended
+SILENCE_SECONDS = 30.0
 
 
 class FacilityUnavailableError(Exception):

@@ -10,6 +10,8 @@ const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 30_000;
 /** A connection that held so long was a good one: the next pause is short again. */
 const GOOD = 10_000;
+/** Our server says every twenty seconds that it lives; a proxy may hide that it ended. */
+const SILENCE = 60_000;
 
 /** A stream that cannot be had, and why. */
 class StreamError extends Error {
@@ -114,7 +116,7 @@ export class EventStream implements IDisposable {
     const decoder = new TextDecoder();
     const reader = response.body.getReader();
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await readOrGiveUp(reader);
       if (done || signal.aborted) {
         return;
       }
@@ -151,6 +153,18 @@ export class EventStream implements IDisposable {
   private _isAway = false;
   private _isOver = false;
   private _isDisposed = false;
+}
+
+/** Return the next piece; of a stream that is silent for long, its end. */
+async function readOrGiveUp(
+  reader: ReadableStreamDefaultReader<Uint8Array>
+): Promise<ReadableStreamReadResult<Uint8Array>> {
+  const timer = window.setTimeout(() => void reader.cancel(), SILENCE);
+  try {
+    return await reader.read();
+  } finally {
+    window.clearTimeout(timer);
+  }
 }
 
 /** Return what the status of our own server means. */

@@ -61,15 +61,20 @@ def test_a_person_runs_their_exercise(everyday, username, exercise, results, exp
     person = everyday.person(username)
     person.log_in()
     person.start(profile="dodas-v5")
-    said = make_kernel(person).run(EXECUTE.format(name=exercise), seconds=300)
+    kernel = make_kernel(person)
+    said = kernel.run(EXECUTE.format(name=exercise), seconds=300)
     assert said.startswith("0 "), said
     contents = person.at(f"user/{username}/api/contents/{FOLDER}")
-    found = person.http.get(f"{contents}/{results}", params={"format": "text"})
-    answer = json.loads(found.json()["content"])
+
+    def read(name):
+        answer = person.http.get(f"{contents}/{name}", headers=kernel.headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["content"]
+
+    answer = json.loads(read(results))
     for key, values in expected.items():
         assert answer[key] in values, key
-    notebook = person.http.get(f"{contents}/{exercise}").json()["content"]
-    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    cells = [cell for cell in read(exercise)["cells"] if cell["cell_type"] == "code"]
     assert all(cell["execution_count"] for cell in cells)
     # whatever a notebook started is gone with it, and in its person's history
     assert everyday.cluster_parts() == {}

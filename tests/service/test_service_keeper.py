@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 from keeper_world import be_active
 
-from jupyterhub_af.policy.messages import Clusters
+from jupyterhub_af.policy.messages import AuditEvent, Clusters
 from jupyterhub_af.service.refusal import RefusedError
 
 HOUR = 3600
@@ -98,6 +99,40 @@ async def test_keep_me_moves_the_idle_end_up_to_the_longest(world, run):
     assert (caught.value.status, caught.value.rule) == (409, "keep-changes-nothing")
     await world.sweep(after=HOUR / 2)
     assert world.lines()[-1][2] == "lifetime-longest"
+
+
+def told_stop(user: str) -> AuditEvent:
+    """The hub's own word on a stop, which knows no rule."""
+    return AuditEvent(
+        actor=user, action="server.stop", target=f"{user}/", result="done"
+    )
+
+
+async def test_a_stop_by_rule_is_one_line_though_the_hub_says_it_too(world, run):
+    await run()
+    await run("bea")
+    hubs_word = world.hub.answer
+
+    def stop_and_tell(method, path, token):
+        if method == "DELETE":
+            asyncio.run_coroutine_threadsafe(
+                world.desk.record_told(told_stop("anna")), loop
+            ).result(10)
+        return hubs_word(method, path, token)
+
+    loop = asyncio.get_running_loop()
+    world.hub.answer = stop_and_tell
+    await world.sweep(after=HOUR - 5)
+    be_active(world, "bea")
+    await world.sweep(after=5)
+    # who stops their own server is heard
+    await world.desk.record_told(told_stop("bea"))
+    stops = [line.event for line in world.desk.audit.last(50)]
+    assert {
+        (event.actor, event.target, event.rule)
+        for event in stops
+        if event.action == "server.stop"
+    } == {("af", "anna/", "lifetime-idle"), ("bea", "bea/", "")}
 
 
 async def test_who_keeps_a_server_too_late_is_told_so(world, run):

@@ -96,10 +96,24 @@ describe('EventStream', () => {
   });
 
   it('asks nothing while the stream is open', async () => {
-    const [server, stream] = await opened(new FakeStream());
-    jest.advanceTimersByTime(24 * 3600 * 1000);
-    await settle();
+    const first = new FakeStream();
+    const [server, stream] = await opened(first);
+    for (let minutes = 0; minutes < 20; minutes += 1) {
+      jest.advanceTimersByTime(55 * 1000);
+      first.write(': \n\n');
+      await settle();
+    }
     expect(server.asked).toEqual(['']);
+    stream.dispose();
+  });
+
+  it('comes again when nothing was heard for a minute, though it looks open', async () => {
+    const [server, stream] = await opened(new FakeStream(), new FakeStream());
+    jest.advanceTimersByTime(61 * 1000);
+    await settle();
+    jest.advanceTimersByTime(1100);
+    await settle();
+    expect(server.asked).toEqual(['', '']);
     stream.dispose();
   });
 

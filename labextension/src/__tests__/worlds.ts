@@ -180,7 +180,11 @@ type Piece = { readonly done: boolean; readonly value?: Uint8Array };
 export class FakeStream {
   constructor(status = 200, date = '') {
     const headers = new Headers(date ? { Date: date } : {});
-    const body = { getReader: () => ({ read: () => this._read() }) };
+    const reader = {
+      read: () => this._read(),
+      cancel: async () => this.end()
+    };
+    const body = { getReader: () => reader };
     const ok = status === 200;
     this.response = { ok, status, headers, body } as unknown as Response;
   }
