@@ -20,7 +20,6 @@ AFTER_FAILURE_SECONDS = 2.0
 SAME_SECONDS = 60.0
 MOST_SAME = 1000
 
-
 PROCESS = "dask-gateway"
 # the person, or their notebook; the cluster itself, with nothing to do; its scheduler broke
 StopRule = Literal["asked", "cluster-idle", "cluster-failed"]
@@ -100,6 +99,9 @@ class Ledger:
                 self._log.warning("Could not write into the audit: %s", error)
                 await asyncio.sleep(AFTER_FAILURE_SECONDS)
                 continue
+            except Exception:
+                # one entry of many: the next one may go well
+                self._log.exception("Lost an audit entry by a fault of ours")
             self._waiting.popleft()
 
 
@@ -111,11 +113,13 @@ def _entry(
     rule: str = "",
     detail: str = "",
 ) -> AuditEvent:
+    # words may repeat what a notebook sent, and half a surrogate is no text
+    words = detail.encode(errors="backslashreplace").decode()
     return AuditEvent(
         actor=actor,
         action=action,
         target=target[:255],
         rule=rule,
         result=result,
-        detail=detail[:500],
+        detail=words[:500],
     )

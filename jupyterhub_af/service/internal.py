@@ -119,7 +119,7 @@ class ClusterList(InternalRoute):
 
 
 class Events(InternalRoute):
-    """Take from the hub what happened, and from the gateway what did to clusters."""
+    """Take from the hub what happened, and from the gateway what became of clusters."""
 
     route = "audit"
     opens_to_gateway = ("POST",)

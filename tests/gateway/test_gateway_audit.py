@@ -66,17 +66,30 @@ def test_the_same_refusal_is_written_once_with_its_words(gateway, name):
     assert "worker_memory is 99" in second.detail
 
 
+@pytest.mark.parametrize("text", ["\\ud800", "\\u0000", "\\u202e", "\\n"])
+def test_whatever_was_asked_is_refused_and_written(gateway, name, text):
+    token = gateway.neighbours.add_server(name)
+    for options in (f'{{"{text}": 1}}', f'{{"worker_memory": "{text}"}}'):
+        body = f'{{"cluster_options": {options}}}'
+        answer = gateway.ask("POST", "/v1/clusters/", token, content=body)
+        assert answer.status_code == 422, answer.text
+    gateway.neighbours.lines_of(name, 2)
+
+
 class Service:
     """A service that is away, refuses, or listens."""
 
     def __init__(self):
         self.error = None
         self.bodies = []
+        self.details = []
 
     async def call(self, method, path, *, body):
         if self.error is not None:
             raise self.error
-        self.bodies.append(AuditEvent.model_validate_json(body).target)
+        event = AuditEvent.model_validate_json(body)
+        self.bodies.append(event.target)
+        self.details.append(event.detail)
 
 
 @pytest.fixture
@@ -114,6 +127,29 @@ async def test_what_the_service_refuses_does_not_stand_in_the_way(short):
     await asyncio.sleep(0.1)
     await ledger.stop()
     assert service.bodies == ["b"]
+
+
+async def test_what_no_text_can_hold_is_written_as_it_can_be(short):
+    service = Service()
+    ledger = Ledger(service, logging.getLogger("ledger"))
+    ledger.note_refusal("p", "", "no \ud800 here")
+    await asyncio.sleep(0.1)
+    await ledger.stop()
+    assert service.details == ["no \\ud800 here"]
+
+
+async def test_a_fault_of_ours_ends_no_writing(short, caplog):
+    service = Service()
+    service.error = ZeroDivisionError("a fault")
+    ledger = Ledger(service, logging.getLogger("ledger"))
+    ledger.add(start("a"))
+    await asyncio.sleep(0.1)
+    service.error = None
+    ledger.add(start("b"))
+    await asyncio.sleep(0.1)
+    await ledger.stop()
+    assert service.bodies == ["b"]
+    assert "Lost an audit entry" in caplog.text
 
 
 async def test_many_refusals_take_no_more_than_so_much_memory(short, monkeypatch):
