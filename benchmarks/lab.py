@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Route
 
 from .harness import ROOT, Report, Sample, compare, middle_seconds, rounds_wanted
 
 sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 from facility_world import RunningFacility, running_facility
-from people import press_start, sign_in
+from people import press_start, running_browser, sign_in
 
 TEXT = """
 Wall time in Chromium from the navigation until the splash is gone and the file browser
@@ -26,8 +23,6 @@ lists its first file, by the page's own clock; the server runs in a facility, th
 comes fresh each time. Without: the plugin is taken out of the page's list of extensions
 on its way to the browser. Both pass through the same hands, so both load everything anew.
 """
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 CONFIG = re.compile(
     r'(<script id="jupyter-config-data" type="application/json">)(.*?)(</script>)', re.S
 )
@@ -76,16 +71,6 @@ def sample_of(context: BrowserContext, url: str, *, has_plugin: bool) -> Sample:
             page.close()
 
     return sample
-
-
-@contextmanager
-def running_browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=ARGUMENTS, timeout=60_000
-        )
-        yield browser
-        browser.close()
 
 
 def signed_in(browser: Browser, facility: RunningFacility) -> BrowserContext:
