@@ -71,6 +71,8 @@ def mended(edited: Edited) -> Iterator[None]:
     edited.file.chmod(0o644)
     os.chown(edited.file, 0, 0)
     edited.write(FACILITY)
+    # a hub reads at a form: the same bad text twice, unseen between, is one bad edit
+    edited.form()
 
 
 def test_an_edit_holds_at_the_next_form_and_the_next_start(edited):
