@@ -88,14 +88,30 @@ BROKEN_RULES = (
     one(
         44,
         "storage.1.name",
-        "is a reserved name ('handin'), use any but class and handin",
+        "is a reserved name ('handin'), use any but backups, class and handin",
         ("name: shared, ", "name: handin, "),
         name="the reserved area handin",
     ),
     one(
         44,
         "storage.1.name",
-        "is a reserved name ('class'), use any but class and handin",
+        "is a reserved name ('backups'), use any but backups, class and handin",
+        ("name: shared, ", "name: backups, "),
+        name="the reserved area backups",
+    ),
+    one(
+        44,
+        "storage.1.access_mode",
+        "lets one node alone mount the claim, and servers run on many "
+        "('ReadWriteOnce'), use a claim that is ReadWriteMany (cvmfs: ReadOnlyMany is "
+        "enough)",
+        ("class: hackathon}", "class: hackathon, access_mode: ReadWriteOnce}"),
+        name="a claim that one node alone can mount",
+    ),
+    one(
+        44,
+        "storage.1.name",
+        "is a reserved name ('class'), use any but backups, class and handin",
         ("name: shared, ", "name: class, "),
         name="the reserved area class",
     ),

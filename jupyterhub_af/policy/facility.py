@@ -72,6 +72,9 @@ Image = Annotated[
     WithJsonSchema(values.IMAGE_SCHEMA),
 ]
 ActiveWhile = Literal["kernels", "clusters"]
+AccessMode = Annotated[
+    Literal["ReadWriteMany", "ReadOnlyMany"], BeforeValidator(values.check_access_mode)
+]
 ImagePattern = Annotated[
     StrictStr,
     BeforeValidator(values.check_image_pattern),
@@ -256,10 +259,24 @@ class Profile(_Model):
 
 
 class Backup(_Model):
-    """How often generations are kept, and how many."""
+    """How often generations are made of each tree of an area, and which are kept.
+
+    Kept are the newest ``keep``, then the last of each hour and of each day, as many as
+    ``hourly`` and ``daily`` say. ``budget`` is the space that all generations of the
+    area may take: above it the oldest go first, the newest of a tree never.
+    """
 
     every: Duration
     keep: Annotated[StrictInt, Field(ge=1, le=10000)]
+    hourly: Annotated[StrictInt, Field(ge=0, le=10000)] = Field(
+        24, description="How many hours have their last generation kept."
+    )
+    daily: Annotated[StrictInt, Field(ge=0, le=10000)] = Field(
+        14, description="How many days (UTC) have their last generation kept."
+    )
+    budget: Memory | None = Field(
+        None, description="Space of all generations of the area. Absent: no bound."
+    )
 
 
 class StorageArea(_Model):
@@ -268,7 +285,13 @@ class StorageArea(_Model):
     name: Slug
     kind: Literal["private", "shared", "collab", "cvmfs"]
     claim: Text | None = Field(None, description="Kubernetes only: the volume claim.")
-    quota: Memory | None = None
+    access_mode: AccessMode = Field(
+        "ReadWriteMany",
+        description="Kubernetes only: how many nodes can mount the claim.",
+    )
+    quota: Memory | None = Field(
+        None, description="Of each person's own tree, and of each collab folder."
+    )
     class_name: Slug | None = Field(None, alias="class", description="Shared only.")
     folders: dict[Folder, Group] | None = Field(
         None, description="Collab only: folder name to the group that works in it."

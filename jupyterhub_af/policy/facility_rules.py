@@ -63,6 +63,7 @@ def find_problems(facility: Facility) -> tuple[Finding, ...]:
         _cvmfs_area,
         _area_kinds,
         _area_folders,
+        _area_backups,
         _dask,
     )
     return tuple(found for rule in rules for found in rule(facility))
@@ -281,16 +282,20 @@ def _area_folders(facility: Facility) -> Found:
                 "an area of kind collab needs at least one",
                 rests_on=(("storage", index, "kind"),),
             )
-        if area.backup is not None and area.backup.every == 0:
-            yield Finding(
-                ("storage", index, "backup", "every"), "is zero", "write at least 1s"
-            )
         groups = set((area.folders or {}).values())
         if len(groups) > MAX_SERVER_GROUPS:
             yield Finding(
                 path,
                 f"names {len(groups)} groups",
                 f"a server can carry at most {MAX_SERVER_GROUPS}",
+            )
+
+
+def _area_backups(facility: Facility) -> Found:
+    for index, area in enumerate(facility.storage):
+        if area.backup is not None and area.backup.every == 0:
+            yield Finding(
+                ("storage", index, "backup", "every"), "is zero", "write at least 1s"
             )
 
 

@@ -26,7 +26,7 @@ _SHORT_LENGTH = 32
 _LONGEST = 63
 _DEEPEST = 8
 
-RESERVED_AREAS = frozenset({"handin", "class"})
+RESERVED_AREAS = frozenset({"handin", "class", "backups"})
 RESERVED_FOLDERS = frozenset({"backups"})
 
 

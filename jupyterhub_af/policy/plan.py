@@ -20,6 +20,7 @@ from .sentence import say
 from .storage import AREAS_ROOT, STRICT, Mount
 
 USER_PACKAGES = ".packages"
+RESCUE_HOME = "/tmp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ class ServerPlan:
     facility_digest: str
     # plans recorded before this was known had what a file has that says nothing
     active_while: tuple[ActiveWhile, ...] = ("kernels",)
+    # a server to clean up with: its home is not on an area, because that one is full
+    is_rescue: bool = False
 
     @property
     def supplemental_gids(self) -> tuple[int, ...]:
@@ -117,6 +120,7 @@ def make_plan(
     start_id: str,
     server_name: str,
     ids: Ids | None,
+    is_rescue: bool = False,
 ) -> ServerPlan:
     """Return the plan of a selection; pure, so that it can be shown without a start.
 
@@ -130,6 +134,8 @@ def make_plan(
     _check_group_count(mounts)
     gids = dict(ids.gids) if ids else dict.fromkeys(groups_of(mounts))
     home = next(m.path for m in mounts if m.kind == "private")
+    if is_rescue:
+        home = RESCUE_HOME
     gpu = selection.gpu
     return ServerPlan(
         start_id=start_id,
@@ -159,6 +165,7 @@ def make_plan(
         node_selector=dict(profile.placement.node_selector),
         facility_digest=facility_digest(facility),
         active_while=profile.lifetime.active_while,
+        is_rescue=is_rescue,
     )
 
 

@@ -1,8 +1,9 @@
 """Storage areas: where each appears in a server, and what must exist on the volume.
 
-Words: an *area* is a tree that outlives the server; a *mount* shows it, or a part of
-it, at one path, read-only or not; a *source* is a path on the volume, relative and
-made of checked names; a *directory* is something the agent ensures before a start.
+Words: an *area* outlives the server; a *mount* shows it, or a part of it, at one path,
+read-only or not; a *source* is a path on the volume, relative and made of checked
+names; a *directory* is something the agent ensures before a start; a *tree* is what one
+person, or one folder's group, has of an area: quotas and backups are of trees.
 
 This module compares no groups: ``access`` hands it the questions ``role_in`` and
 ``is_member``.
@@ -24,7 +25,10 @@ from .sentence import Sentence, say
 AREAS_ROOT = "/af"
 CVMFS_PATH = "/cvmfs"
 CVMFS_SOURCE = "cvmfs"
-Kind = Literal["private", "shared", "collab", "cvmfs"]
+BACKUPS = "backups"
+AreaKind = Literal["private", "shared", "collab", "cvmfs"]
+# what a mount shows: an area, or the backups of one
+Kind = Literal[AreaKind, "backup"]
 # how a plan is read from JSON: no unknown key, no "no" for false
 STRICT = ConfigDict(extra="forbid", strict=True)
 _TOP = {"private": "private", "shared": "shared", "collab": "collab"}
@@ -49,6 +53,21 @@ class Mount:
     optional: bool = False
     group: str | None = None
     owner_group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What one person, or one folder's group, has of an area.
+
+    ``owner`` is the person's directory name, or the folder's name. ``source`` is where
+    it lies on the volume, ``backups`` where its generations do.
+    """
+
+    area: str
+    kind: AreaKind
+    owner: str
+    source: str
+    backups: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +129,8 @@ def _area_access(
         "cvmfs": _cvmfs_mounts,
     }
     mounts = by_kind[area.kind](area, asking)
+    if area.backup is not None:
+        mounts += _backup_mounts(area, asking, mounts)
     reason = None if mounts else _area_reason(area, asking.facility)
     return AreaAccess(area, allowed=reason is None, reason=reason, mounts=mounts)
 
@@ -188,6 +209,72 @@ def _cvmfs_mounts(area: StorageArea, _asking: _Asking) -> tuple[Mount, ...]:
     )
 
 
+def _backup_mounts(
+    area: StorageArea, asking: _Asking, mounts: tuple[Mount, ...]
+) -> tuple[Mount, ...]:
+    """Return where the generations of the trees a person works in are seen, read-only.
+
+    Those of a collab folder lie beside the folders; those of any other area cannot lie
+    in the area, which is the person's own, and have a place beside the areas.
+    """
+    writable = [mount for mount in mounts if not mount.read_only]
+    if area.kind != "collab":
+        # a teacher works in the whole class's tree, and sees all of its generations
+        writable = writable[:1]
+    return tuple(_to_backup_mount(area, mount, asking.person) for mount in writable)
+
+
+def _to_backup_mount(area: StorageArea, mount: Mount, person: str) -> Mount:
+    below = mount.source.rpartition("/")[2] if area.kind == "collab" else person
+    source = join_components(BACKUPS, area.name, below)
+    path = f"{AREAS_ROOT}/{BACKUPS}/{area.name}"
+    if area.kind == "collab":
+        path = _path(area, BACKUPS, below)
+    elif area.kind == "shared" and mount.source == tree_root(area.kind, area.name):
+        source = join_components(BACKUPS, area.name)
+    elif area.kind == "shared":
+        path = f"{path}/{person}"
+    return Mount(
+        area.name,
+        "backup",
+        source,
+        path,
+        read_only=True,
+        group=mount.group,
+        owner_group=mount.owner_group,
+    )
+
+
+def tree_root(kind: AreaKind, area: str) -> str:
+    """Return the folder of the volume that the trees of an area lie in."""
+    top = _TOP[kind]
+    return top if kind == "private" else join_components(top, area)
+
+
+def make_tree(kind: AreaKind, area: str, owner: str) -> Tree:
+    """Return the tree of a person or a folder; the names are checked.
+
+    Raises
+    ------
+    UnsafeNameError
+        If a name is none that the volume may have.
+    """
+    source = join_components(*tree_root(kind, area).split("/"), owner)
+    return Tree(area, kind, owner, source, join_components(BACKUPS, area, owner))
+
+
+def trees_of(mounts: Iterable[Mount], *, person: str) -> tuple[Tree, ...]:
+    """Return the trees that mounts let a person write: what a quota is about."""
+    found = []
+    for mount in mounts:
+        owner = mount.source.rpartition("/")[2]
+        if mount.read_only or mount.kind == "cvmfs" or mount.kind == "backup":
+            continue
+        if mount.kind == "collab" or owner == person:
+            found.append(make_tree(mount.kind, mount.area, owner))
+    return tuple(found)
+
+
 def directories_of(mounts: Iterable[Mount], *, person: str) -> tuple[Directory, ...]:
     """Return what must exist on the volume for these mounts, parents first.
 
@@ -210,6 +297,8 @@ def _mount_directories(mount: Mount, person: str) -> tuple[Directory, ...]:
     """Return the directories of one mount, as the table of storage layouts says."""
     if mount.kind == "cvmfs":
         return ()
+    if mount.kind == "backup":
+        return _backup_directories(mount, person)
     top = Directory(_TOP[mount.kind], "agent", None, 0o711)
     if mount.kind == "private":
         _check_source(mount, join_components(top.path, person))
@@ -225,6 +314,20 @@ def _mount_directories(mount: Mount, person: str) -> tuple[Directory, ...]:
     _check_source(mount, f"{tree}/{folder_name}")
     folder = Directory(mount.source, "agent", mount.owner_group, 0o2770)
     return (top, Directory(tree, "agent", None, 0o711), folder)
+
+
+def _backup_directories(mount: Mount, person: str) -> tuple[Directory, ...]:
+    """Return where the generations of a tree lie: for those who work in it, read-only."""
+    top = Directory(BACKUPS, "agent", None, 0o711)
+    # seen as a whole by teachers only; nobody else's mount shows it
+    root = Directory(join_components(BACKUPS, mount.area), "agent", None, 0o755)
+    if mount.source == root.path:
+        return (top, root)
+    owner = mount.source.rpartition("/")[2] if mount.group else person
+    _check_source(mount, f"{root.path}/{check_component(owner)}")
+    mode = 0o550 if mount.owner_group else 0o500
+    whose: Literal["person", "agent"] = "agent" if mount.group else "person"
+    return (top, root, Directory(mount.source, whose, mount.owner_group, mode))
 
 
 def _check_source(mount: Mount, expected: str) -> None:

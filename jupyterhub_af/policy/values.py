@@ -169,6 +169,16 @@ def check_version(value: object) -> object:
     return value
 
 
+def check_access_mode(value: object) -> object:
+    """Refuse a claim that the servers of many people cannot share."""
+    if isinstance(value, str) and value.startswith("ReadWriteOnce"):
+        raise FaultError(
+            "lets one node alone mount the claim, and servers run on many",
+            "use a claim that is ReadWriteMany (cvmfs: ReadOnlyMany is enough)",
+        )
+    return value
+
+
 def check_not_text(value: object) -> object:
     """Refuse one string where a list belongs: it would become a list of letters."""
     if isinstance(value, str):

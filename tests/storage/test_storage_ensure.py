@@ -43,6 +43,9 @@ def volume(tmp_path):
 def test_a_student_s_areas_have_these_owners_and_modes(volume, opener):
     reply = ensure(volume, plan_for("student1"), opener=opener)
     assert layout(volume) == {
+        "backups": (0, 0, "0o711"),
+        "backups/collabspace": (0, 0, "0o755"),
+        "backups/collabspace/GW": (0, GIDS["hackathon/gw"], "0o550"),
         "collab": (0, 0, "0o711"),
         "collab/collabspace": (0, 0, "0o711"),
         "collab/collabspace/GW": (0, GIDS["hackathon/gw"], "0o2770"),

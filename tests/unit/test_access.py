@@ -120,6 +120,7 @@ def test_who_may_log_in_and_as_what(person, expected):
                 "/af/shared": ("shared/shared", "read"),
                 "/af/shared/student1": ("shared/shared/student1", "write"),
                 "/af/collabspace/GW": ("collab/collabspace/GW", "write"),
+                "/af/collabspace/backups/GW": ("backups/collabspace/GW", "read"),
                 "/cvmfs": ("cvmfs", "read"),
             },
             id="a student reads the class and writes their own",

@@ -42,6 +42,7 @@ def test_json_is_the_whole_plan_with_no_number_given(file, capsys):
         "/af/shared",
         "/af/shared/student1",
         "/af/collabspace/GW",
+        "/af/collabspace/backups/GW",
         "/cvmfs",
     ]
 

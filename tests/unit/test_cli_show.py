@@ -94,7 +94,14 @@ STUDENT1 = {
             "name": "collabspace",
             "allowed": True,
             "reason": None,
-            "mounts": [mount("collab/collabspace/GW", "/af/collabspace/GW")],
+            "mounts": [
+                mount("collab/collabspace/GW", "/af/collabspace/GW"),
+                mount(
+                    "backups/collabspace/GW",
+                    "/af/collabspace/backups/GW",
+                    read_only=True,
+                ),
+            ],
         },
         {
             "name": "cvmfs",

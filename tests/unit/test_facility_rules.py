@@ -164,7 +164,7 @@ from jupyterhub_af.policy.facility_text import parse_facility
             "name: shared, ",
             "name: handin, ",
             [
-                "44: storage.1.name: is a reserved name ('handin'), use any but class and handin"
+                "44: storage.1.name: is a reserved name ('handin'), use any but backups, class and handin"
             ],
             id="the reserved area handin",
         ),
@@ -172,7 +172,7 @@ from jupyterhub_af.policy.facility_text import parse_facility
             "name: shared, ",
             "name: class, ",
             [
-                "44: storage.1.name: is a reserved name ('class'), use any but class and handin"
+                "44: storage.1.name: is a reserved name ('class'), use any but backups, class and handin"
             ],
             id="the reserved area class",
         ),

@@ -56,6 +56,8 @@ AREAS = (
     *("--bind", f"{VOLUME}/shared/shared/student1", "/af/shared/student1"),
     *(*DIR, "/af/collabspace"),
     *("--bind", f"{VOLUME}/collab/collabspace/GW", "/af/collabspace/GW"),
+    *(*DIR, "/af/collabspace/backups"),
+    *("--ro-bind", f"{VOLUME}/backups/collabspace/GW", "/af/collabspace/backups/GW"),
 )
 CLOSE = ("--remount-ro", "/af", "--remount-ro", "/")
 
