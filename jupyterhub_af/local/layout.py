@@ -95,6 +95,21 @@ class Layout:
         return self.service / "af.sock"
 
     @property
+    def admin_secret_file(self) -> Path:
+        """Return the secret of the command line: who may read the folder administers."""
+        return self.root / "admin-secret"
+
+    @property
+    def door(self) -> Path:
+        """Return the folder of the agent's socket for the service, which may enter it."""
+        return self.root / "door"
+
+    @property
+    def door_socket(self) -> Path:
+        """Return the storage agent's socket for the service."""
+        return self.door / "agent.sock"
+
+    @property
     def agent_socket(self) -> Path:
         """Return the socket of the storage agent."""
         return self.agent / "agent.sock"
@@ -135,13 +150,19 @@ def _make_folders(layout: Layout) -> None:
     layout.areas.mkdir(exist_ok=True, mode=0o711)
     # everybody's files are reached through mounts that root makes; this keeps others out
     layout.root.chmod(0o700)
+    layout.door.mkdir(exist_ok=True, mode=0o700)
     if os.geteuid() == 0:
         os.chown(layout.service, SERVICE_UID, SERVICE_UID)
+        # the setgid bit hands the group on to the socket
+        os.chown(layout.door, 0, SERVICE_UID)
+        layout.door.chmod(0o2750)
 
 
 def _make_secrets(layout: Layout) -> None:
     ensure_secret(layout.hub / "service-secret")
     ensure_secret(layout.hub / "agent-secret")
+    ensure_secret(layout.agent / "service-secret")
+    ensure_secret(layout.admin_secret_file)
     ensure_secret(layout.hub / "crypt-key", size=32)
     ensure_secret(layout.gateway / "service-secret")
     ensure_secret(layout.gateway / "database-key", size=32)
@@ -156,6 +177,12 @@ def _make_secrets(layout: Layout) -> None:
         layout.service / "gateway-secret",
         SERVICE_UID,
     )
+
+    for source, name in (
+        (layout.agent / "service-secret", "agent-secret"),
+        (layout.admin_secret_file, "admin-secret"),
+    ):
+        _copy_secret(source, layout.service / name, SERVICE_UID)
 
 
 def ensure_secret(path: Path, *, size: int = 32) -> Path:

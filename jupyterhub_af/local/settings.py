@@ -132,6 +132,9 @@ def _service_command(layout: Layout, choices: Choices, gateway_url: str) -> list
         f"--ServiceApp.socket={layout.service_socket}",
         f"--ServiceApp.hub_secret_file={layout.service / 'hub-secret'}",
         f"--ServiceApp.gateway_secret_file={layout.service / 'gateway-secret'}",
+        f"--ServiceApp.agent_secret_file={layout.service / 'agent-secret'}",
+        f"--ServiceApp.admin_secret_file={layout.service / 'admin-secret'}",
+        f"--ServiceApp.agent_url=unix:{layout.door_socket}",
         f"--ServiceApp.gateway_url={gateway_url}",
         f"--ServiceApp.activity_seconds={ACTIVITY_SECONDS}",
     ]
@@ -139,7 +142,7 @@ def _service_command(layout: Layout, choices: Choices, gateway_url: str) -> list
         command,
         uid=SERVICE_UID,
         # the folder, not the file: an editor replaces the file
-        read_only=[*python_folders(), facility_file.parent],
+        read_only=[*python_folders(), facility_file.parent, layout.door],
         own=[layout.service],
     )
 
@@ -154,6 +157,9 @@ def _agent_command(layout: Layout, choices: Choices) -> list[str]:
         f"--StorageApp.volume={layout.areas}",
         f"--StorageApp.socket={layout.agent_socket}",
         f"--StorageApp.hub_secret_file={layout.agent / 'hub-secret'}",
+        f"--StorageApp.service_secret_file={layout.agent / 'service-secret'}",
+        f"--StorageApp.service_socket={layout.door_socket}",
+        f"--StorageApp.service_url=unix:{layout.service_socket}",
     ]
 
 

@@ -22,6 +22,7 @@ from traitlets import Float, Integer, Unicode, default
 from traitlets.config import Application
 
 from jupyterhub_af.catalogue import Catalogue
+from jupyterhub_af.line.peer import Peer
 from jupyterhub_af.policy.errors import ConfigError
 
 from .audit import Audit
@@ -40,7 +41,7 @@ from .reaper import Reaper
 from .refusal import StartError
 from .register import FIRST_GID, FIRST_UID, Ranges, Register
 from .running import Running
-from .secret import Secret, load_secret
+from .secret import Secrets, load_secret, load_secrets
 from .store import Store
 from .stream import MOST_LISTENERS, Streams
 from .sweeps import Sweeps
@@ -87,6 +88,17 @@ class ServiceApp(Application):
     gateway_secret_file = Unicode(
         help="File with the secret of the Dask Gateway server, which reads plans "
         "and says which clusters there are. Empty: it may not."
+    ).tag(config=True)
+    agent_url = Unicode(
+        help="Where the storage agent listens: unix:/path or http://host:port. Empty: "
+        "nothing is known of disks and backups."
+    ).tag(config=True)
+    agent_secret_file = Unicode(
+        help="File with the secret that service and storage agent share."
+    ).tag(config=True)
+    admin_secret_file = Unicode(
+        help="File with the secret of the administrator's command line. Empty: it may "
+        "ask nothing."
     ).tag(config=True)
     gateway_url = Unicode(
         help="Address of the Dask Gateway server, as servers have it in "
@@ -189,7 +201,7 @@ class ServiceApp(Application):
         """Read files and bring the database up to date, or refuse with words."""
         self._check_traits()
         catalogue = Catalogue(Path(self.facility_file), self.log, issuer=self.issuer)
-        hub_secret = load_secret(Path(self.hub_secret_file), trait="hub_secret_file")
+        secrets = self._load_secrets()
         store = Store(self.database_url, password=self._database_password())
         store.upgrade()
         ranges = Ranges(first_uid=self.first_uid, first_gid=self.first_gid)
@@ -212,8 +224,8 @@ class ServiceApp(Application):
                 sweep_seconds=self.sweep_seconds,
                 started_at=time.time(),
             ),
-            hub_secret=hub_secret,
-            gateway_secret=self._gateway_secret(hub_secret),
+            secrets=secrets,
+            agent=self._agent(),
         )
 
     def _check_traits(self) -> None:
@@ -226,6 +238,9 @@ class ServiceApp(Application):
             raise StartError(msg)
         if not (self.prefix.startswith("/") and self.prefix.endswith("/")):
             msg = f"prefix {self.prefix!r} must begin and end with a slash."
+            raise StartError(msg)
+        if self.agent_url and not self.agent_secret_file:
+            msg = "--ServiceApp.agent_url is given without agent_secret_file."
             raise StartError(msg)
         if urlsplit(self.gateway_url).scheme not in ("", "http", "https"):
             msg = (
@@ -248,16 +263,20 @@ class ServiceApp(Application):
         path = Path(self.database_password_file)
         return load_secret(path, trait="database_password_file", shortest=1).value
 
-    def _gateway_secret(self, hub_secret: Secret) -> Secret:
-        if not self.gateway_secret_file:
-            return Secret()
-        secret = load_secret(
-            Path(self.gateway_secret_file), trait="gateway_secret_file"
+    def _load_secrets(self) -> Secrets:
+        return load_secrets(
+            {
+                "hub": self.hub_secret_file,
+                "gateway": self.gateway_secret_file,
+                "agent": self.agent_secret_file,
+                "admin": self.admin_secret_file,
+            }
         )
-        if secret == hub_secret:
-            msg = "The hub and the gateway have the same secret: each pair has its own."
-            raise StartError(msg)
-        return secret
+
+    def _agent(self) -> Peer | None:
+        if not self.agent_url:
+            return None
+        return Peer("storage agent", self.agent_url, self.agent_secret_file)
 
     def _listen(self, desk: Desk, listeners: Listeners, public: Web) -> None:
         internal = make_internal_application(desk)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import jupyterhub_af
 from jupyterhub_af.catalogue import NOT_IN_FORCE, Catalogue, Edition
+from jupyterhub_af.line.peer import Peer
 from jupyterhub_af.policy.messages import (
     Account,
     AccountRequest,
@@ -30,7 +31,7 @@ from .plans import Plans, Start
 from .refusal import RefusedError
 from .register import Register
 from .running import Running
-from .secret import Secret
+from .secret import Secrets
 from .store import Store
 from .sweeps import Sweeps
 
@@ -49,8 +50,9 @@ class Desk:
     running: Running
     changes: Changes
     sweeps: Sweeps
-    hub_secret: Secret
-    gateway_secret: Secret
+    secrets: Secrets
+    # the line to the storage agent; None where there is none
+    agent: Peer | None = None
     clock: Callable[[], float] = time.time
 
     async def facility(self) -> Edition:

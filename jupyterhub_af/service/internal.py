@@ -1,10 +1,14 @@
-"""The internal API: what the hub and the gateway ask, over a socket of their own.
+"""The internal API: what the facility's processes ask, over a socket of their own.
 
-The hub's secret opens everything but the list of clusters; the gateway's reads plans,
-writes that list and the audit's lines about clusters, and opens nothing else.
+Each has a secret of its own, and each route says whom it is open to: the hub in the
+main; the gateway reads plans, writes the list of clusters and the audit's lines about
+them; the storage agent says what it did.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
 
 from tornado.web import Application
 
@@ -22,31 +26,35 @@ from .desk import Desk
 from .metrics import CONTENT_TYPE
 from .refusal import RefusedError
 from .routes import Missing, Route, observe
+from .secret import Process
+
+_ANY = ("GET", "POST", "PUT", "PATCH", "DELETE")
+# what a process writes into the audit; the hub writes about everything
+_ABOUT: Mapping[Process, tuple[str, ...]] = {
+    "gateway": ("cluster.",),
+    "agent": ("backup.", "storage."),
+    "admin": ("backup.", "storage.", "account."),
+}
 
 
 class InternalRoute(Route):
     """Open only to the hub, unless a route says more."""
 
-    opens_to_hub = True
-    opens_to_gateway: tuple[str, ...] = ()
+    # which process may send which methods
+    opens_to: ClassVar[Mapping[Process, tuple[str, ...]]] = {"hub": _ANY}
 
     def prepare(self) -> None:
         """Refuse who does not carry the secret, before anything is read."""
-        if (self.opens_to_hub and self.is_hub()) or self._is_gateway():
+        asks = self.who_asks()
+        if asks is not None and self.request.method in self.opens_to.get(asks, ()):
             return
         message = "This address needs the secret of a process that may use it."
         raise RefusedError(401, "secret", message)
 
-    def is_hub(self) -> bool:
-        """Tell whether the hub's secret came along."""
-        return self.desk.hub_secret.matches(self._header())
-
-    def _is_gateway(self) -> bool:
-        is_open = self.request.method in self.opens_to_gateway
-        return is_open and self.desk.gateway_secret.matches(self._header())
-
-    def _header(self) -> str:
-        return self.request.headers.get("Authorization", "")
+    def who_asks(self) -> Process | None:
+        """Return the process whose secret came along."""
+        header = self.request.headers.get("Authorization", "")
+        return self.desk.secrets.who_sends(header)
 
 
 class Accounts(InternalRoute):
@@ -75,7 +83,7 @@ class PlanBook(InternalRoute):
     """Take a plan from the hub before a start; show it to hub and gateway."""
 
     route = "plans"
-    opens_to_gateway = ("GET",)
+    opens_to: ClassVar = {"hub": _ANY, "gateway": ("GET",)}
 
     async def put(self) -> None:
         """Record a plan."""
@@ -109,8 +117,7 @@ class ClusterList(InternalRoute):
     """Hear from the gateway which clusters are active."""
 
     route = "clusters"
-    opens_to_hub = False
-    opens_to_gateway = ("PUT",)
+    opens_to: ClassVar = {"gateway": ("PUT",)}
 
     async def put(self) -> None:
         """Take the whole list in place of the last one."""
@@ -119,16 +126,17 @@ class ClusterList(InternalRoute):
 
 
 class Events(InternalRoute):
-    """Take from the hub what happened, and from the gateway what became of clusters."""
+    """Take from the processes what happened, each about its own matters."""
 
     route = "audit"
-    opens_to_gateway = ("POST",)
+    opens_to: ClassVar = dict.fromkeys(("hub", "gateway", "agent", "admin"), ("POST",))
 
     async def post(self) -> None:
         """Keep an audit event."""
         event = self.read_body(AuditEvent.model_validate_json)
-        if not self.is_hub() and not event.action.startswith("cluster."):
-            message = "The gateway writes only about clusters."
+        asks = self.who_asks()
+        if asks != "hub" and not event.action.startswith(_ABOUT.get(asks or "hub", ())):
+            message = f"The {asks} writes only about its own matters."
             raise RefusedError(403, "secret", message)
         await self.desk.record_told(event)
         self.set_status(204)
@@ -155,7 +163,8 @@ class InternalHealth(InternalRoute):
 
     async def get(self) -> None:
         """Answer with the health."""
-        self.write_message(await self.desk.health(detailed=self.is_hub()))
+        is_hub = self.who_asks() == "hub"
+        self.write_message(await self.desk.health(detailed=is_hub))
 
 
 def make_internal_application(desk: Desk) -> Application:

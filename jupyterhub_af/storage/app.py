@@ -24,8 +24,8 @@ from jupyterhub_af.policy.errors import AFError
 from .accept import IdRanges
 from .agent import NOT_ROOT, Agent
 from .errors import StartError
-from .listen import listen
-from .routes import MAX_BODY_BYTES, Server, make_application
+from .listen import Places, listen
+from .routes import MAX_BODY_BYTES, Process, Server, make_application
 
 _SHORTEST_SECRET = 16
 _OTHERS = 0o077
@@ -42,6 +42,10 @@ class StorageApp(Application):
     socket = Unicode(
         help="Unix socket to listen on, made with mode 0600. Empty: none."
     ).tag(config=True)
+    service_socket = Unicode(
+        help="Unix socket for the service, made with mode 0660: its folder's group, "
+        "handed on by the setgid bit, may connect. Empty: none."
+    ).tag(config=True)
     ip = Unicode("127.0.0.1", help="Address to listen on, if `port` is set.").tag(
         config=True
     )
@@ -50,6 +54,14 @@ class StorageApp(Application):
     )
     hub_secret_file = Unicode(
         help="File (0600) with the secret the hub authenticates with. Required."
+    ).tag(config=True)
+    service_secret_file = Unicode(
+        help="File (0600) with the secret that service and agent share. Empty: the "
+        "service may ask nothing."
+    ).tag(config=True)
+    service_url = Unicode(
+        help="Where the service's internal API listens: unix:/path or http://host:port. "
+        "Empty: what the agent did is only logged."
     ).tag(config=True)
     facility_file = Unicode(
         help="Path of the facility file; /health says its digest. Required."
@@ -102,17 +114,27 @@ class StorageApp(Application):
                 deadline_seconds=self.deadline_seconds,
                 ranges=IdRanges(self.first_uid, self.first_gid),
             ),
-            hub_secret=load_secret(Path(self.hub_secret_file)),
+            secrets=self._load_secrets(),
             catalogue=catalogue,
             log=self.log,
         )
+
+    def _load_secrets(self) -> dict[Process, str]:
+        """Return the secrets of who may ask; each pair of processes has its own."""
+        found: dict[Process, str] = {"hub": load_secret(Path(self.hub_secret_file))}
+        if self.service_secret_file:
+            found["service"] = load_secret(Path(self.service_secret_file))
+        if len(set(found.values())) < len(found):
+            msg = "The hub and the service have the same secret: each pair has its own."
+            raise StartError(msg)
+        return found
 
     async def _run(self, server: Server) -> None:
         """Serve until SIGTERM or SIGINT; work in progress is left to the next call."""
         http = HTTPServer(
             make_application(server), max_body_size=16 * MAX_BODY_BYTES, body_timeout=30
         )
-        http.add_sockets(listen(self.socket, self.ip, self.port))
+        http.add_sockets(listen(self._places))
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -127,18 +149,18 @@ class StorageApp(Application):
             write_pid(Path(self.pid_file))
         if os.geteuid() != 0:
             self.log.warning("%s", NOT_ROOT)
-        self.log.info("The storage agent is ready at %s", self._addresses())
+        where = " and ".join(self._places.names)
+        self.log.info("The storage agent is ready at %s", where)
 
     def _withdraw(self) -> None:
         """Remove what says that the agent runs."""
-        for path in filter(None, (self.socket, self.pid_file)):
+        for path in filter(None, (self.socket, self.service_socket, self.pid_file)):
             Path(path).unlink(missing_ok=True)
         self.log.info("The storage agent stopped")
 
-    def _addresses(self) -> str:
-        names = [f"unix:{self.socket}"] if self.socket else []
-        names += [f"http://{self.ip}:{self.port}"] if self.port else []
-        return " and ".join(names)
+    @property
+    def _places(self) -> Places:
+        return Places(self.socket, self.service_socket, self.ip, self.port)
 
 
 def load_secret(path: Path) -> str:

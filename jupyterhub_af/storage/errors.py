@@ -5,6 +5,7 @@
     AFError
      +-- StartError          the administrator: why the agent does not start
      +-- AgentError          every refusal of the agent
+          +-- BodyError      400: a request that is not what the address takes
           +-- PlanError      400: a plan the agent does not obey
           +-- ObstacleError  409: something that is no directory is in the way
           +-- StorageError   503, 507: the file system did not do it
@@ -50,6 +51,14 @@ class AgentError(AFError):
         self.rule = rule
         self.status = status
         super().__init__(message)
+
+
+class BodyError(AgentError):
+    """Refuse a request whose body is not the message that the address takes."""
+
+    def __init__(self, what: str, problem: str) -> None:
+        words = f"The body is not a {what}: {problem}."
+        super().__init__(words, rule=f"not-a-{what}", status=400)
 
 
 class PlanError(AgentError):

@@ -1,8 +1,9 @@
-"""Where the agent listens: a Unix socket of its own account, or an address."""
+"""Where the agent listens: Unix sockets, one for each process, or an address."""
 
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 from tornado.netutil import bind_sockets, bind_unix_socket
@@ -10,8 +11,34 @@ from tornado.netutil import bind_sockets, bind_unix_socket
 from .errors import StartError
 
 
-def listen(path: str, ip: str, port: int) -> list[socket.socket]:
-    """Return bound sockets: the Unix one if ``path`` is not empty, TCP if ``port``.
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where to listen; what is empty or 0 is left out.
+
+    ``own`` is a socket for processes of the agent's own account, ``service`` one for
+    the group that the socket's folder hands on (its setgid bit).
+    """
+
+    own: str = ""
+    service: str = ""
+    ip: str = "127.0.0.1"
+    port: int = 0
+
+    @property
+    def sockets(self) -> tuple[tuple[str, int], ...]:
+        """Return path and mode of each Unix socket."""
+        pairs = ((self.own, 0o600), (self.service, 0o660))
+        return tuple((path, mode) for path, mode in pairs if path)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the places as a log shows them."""
+        names = [f"unix:{path}" for path, _ in self.sockets]
+        return (*names, *([f"http://{self.ip}:{self.port}"] if self.port else []))
+
+
+def listen(places: Places) -> list[socket.socket]:
+    """Return a bound socket for each place.
 
     Raises
     ------
@@ -20,16 +47,13 @@ def listen(path: str, ip: str, port: int) -> list[socket.socket]:
     """
     found: list[socket.socket] = []
     try:
-        if path:
+        for path, mode in places.sockets:
             _check_unused(Path(path))
-            found.append(bind_unix_socket(path, mode=0o600))
-        if port:
-            found += bind_sockets(port, ip)
+            found.append(bind_unix_socket(path, mode=mode))
+        if places.port:
+            found += bind_sockets(places.port, places.ip)
     except (OSError, ValueError) as error:
-        place = " or ".join(
-            filter(None, (repr(path) if path else "", f"{ip}:{port}" if port else ""))
-        )
-        msg = f"It cannot listen at {place}: {error}."
+        msg = f"It cannot listen at {' or '.join(places.names)}: {error}."
         raise StartError(msg) from error
     if not found:
         msg = "Give StorageApp.socket (a path) or StorageApp.port."

@@ -1,4 +1,4 @@
-"""The agent's HTTP: ``POST /ensure`` for the hub, ``GET /health`` for whoever looks.
+"""The agent's HTTP: what hub and service ask, and ``GET /health`` for whoever looks.
 
 Every refusal is a ``messages.Refusal``. The secret and the length are checked before
 the body is read, so that a stranger costs the agent nothing.
@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections.abc import Awaitable
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import ValidationError
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
@@ -22,18 +23,20 @@ from jupyterhub_af.catalogue import NOT_IN_FORCE, Catalogue
 from jupyterhub_af.policy.messages import Health, Message, Refusal, parse_plan
 
 from .agent import Agent
-from .errors import AgentError
+from .errors import AgentError, BodyError
 
 MAX_BODY_BYTES = 1024 * 1024
-_TOO_LARGE = f"A plan is at most {MAX_BODY_BYTES} bytes long."
+_TOO_LARGE = f"A request is at most {MAX_BODY_BYTES} bytes long."
+Process = Literal["hub", "service"]
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What the routes need: the agent, the hub's secret, what /health says."""
+    """What the routes need: the agent, the secrets of who asks, what /health says."""
 
     agent: Agent
-    hub_secret: str
+    secrets: Mapping[Process, str]
     catalogue: Catalogue
     log: logging.Logger
 
@@ -97,8 +100,10 @@ class HealthRoute(AgentRoute):
 
 
 @stream_request_body
-class EnsureRoute(AgentRoute):
-    """Obey a plan."""
+class BodyRoute(AgentRoute):
+    """Take one message from a process that may send it."""
+
+    opens_to: ClassVar[tuple[Process, ...]] = ("service",)
 
     def initialize(self, server: Server) -> None:
         """Begin with an empty body."""
@@ -109,8 +114,8 @@ class EnsureRoute(AgentRoute):
         """Refuse strangers and long bodies before anything is read."""
         if self.request.method != "POST":
             return
-        if not self._is_hub():
-            words = "The request does not carry the hub's secret."
+        if not self._is_known():
+            words = f"The request does not carry the secret of {self._who_may()}."
             self.refuse(401, words, "wrong-secret")
         elif self._told_length() > MAX_BODY_BYTES:
             self.refuse(413, _TOO_LARGE, "body-too-large")
@@ -125,32 +130,58 @@ class EnsureRoute(AgentRoute):
         return None
 
     async def post(self) -> None:
-        """Ensure the plan's directories and say what was made and mended."""
+        """Obey, and answer with a message or with the agent's refusal."""
         try:
-            plan = parse_plan(bytes(self._body))
-        except ValidationError as error:
-            words = f"The body is not a plan: {_first_problem(error)}."
-            self.refuse(400, words, "not-a-plan")
-            return
-        try:
-            reply = await self.server.agent.ensure_plan(plan)
+            answer = await self.obey()
         except AgentError as error:
-            self.server.log.warning("Refused the areas of %r: %s", plan.user, error)
+            self.server.log.warning("Refused %s: %s", self.request.path, error)
             self.refuse(error.status, str(error), error.rule)
             return
-        counts = (plan.user, len(reply.made), len(reply.mended))
-        self.server.log.info("Ensured the areas of %r: %s made, %s mended", *counts)
-        self.answer(reply)
+        if not self._finished:
+            self.answer(answer)
+
+    @abstractmethod
+    async def obey(self) -> Message:
+        """Return the answer to the body."""
+
+    def read_body(self, parse: Callable[[bytes], Parsed], what: str) -> Parsed:
+        """Return the body as a message, or refuse it without repeating its values."""
+        try:
+            return parse(bytes(self._body))
+        except ValidationError as error:
+            raise BodyError(what, _first_problem(error)) from error
 
     def _told_length(self) -> int:
         """Return the length the request tells; what is no number tornado refuses."""
         told = self.request.headers.get("Content-Length", "")
         return int(told) if told.isascii() and told.isdigit() else 0
 
-    def _is_hub(self) -> bool:
-        given = self.request.headers.get("Authorization", "")
-        wanted = f"Bearer {self.server.hub_secret}"
-        return hmac.compare_digest(given.encode(), wanted.encode())
+    def _is_known(self) -> bool:
+        given = self.request.headers.get("Authorization", "").encode()
+        known = (self.server.secrets.get(process, "") for process in self.opens_to)
+        # every one is compared, so that the time says nothing
+        found = [
+            bool(secret) and hmac.compare_digest(given, f"Bearer {secret}".encode())
+            for secret in known
+        ]
+        return any(found)
+
+    def _who_may(self) -> str:
+        return " or ".join(f"the {process}" for process in self.opens_to)
+
+
+class EnsureRoute(BodyRoute):
+    """Obey a plan."""
+
+    opens_to: ClassVar = ("hub",)
+
+    async def obey(self) -> Message:
+        """Ensure the plan's directories and say what was made and mended."""
+        plan = self.read_body(parse_plan, "plan")
+        reply = await self.server.agent.ensure_plan(plan)
+        counts = (plan.user, len(reply.made), len(reply.mended))
+        self.server.log.info("Ensured the areas of %r: %s made, %s mended", *counts)
+        return reply
 
 
 def _first_problem(error: ValidationError) -> str:

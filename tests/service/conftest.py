@@ -29,7 +29,7 @@ from jupyterhub_af.service.metrics import Metrics
 from jupyterhub_af.service.plans import Plans, Start
 from jupyterhub_af.service.register import FIRST_GID, FIRST_UID, Ranges, Register
 from jupyterhub_af.service.running import Running
-from jupyterhub_af.service.secret import Secret
+from jupyterhub_af.service.secret import Secrets
 from jupyterhub_af.service.store import Store
 from jupyterhub_af.service.sweeps import Sweeps
 
@@ -127,8 +127,7 @@ def desk(lite_store: Store, catalogue: Catalogue, clock: Clock) -> Desk:
         running=Running(),
         changes=Changes(),
         sweeps=Sweeps(log, metrics.sweeps, sweep_seconds=1200, started_at=clock()),
-        hub_secret=Secret(),
-        gateway_secret=Secret(),
+        secrets=Secrets(),
         clock=clock,
     )
 

@@ -82,6 +82,8 @@ class ServiceProcess:
     process: subprocess.Popen | None = None
     hub_secret: str = ""
     gateway_secret: str = ""
+    agent_secret: str = ""
+    admin_secret: str = ""
     port: int = field(default_factory=free_port)
 
     def __post_init__(self) -> None:
@@ -93,6 +95,8 @@ class ServiceProcess:
         self.database_url = self.database_url or f"sqlite:///{self.folder}/af.sqlite"
         self.hub_secret = write_secret(self.folder / "hub")
         self.gateway_secret = write_secret(self.folder / "gateway")
+        self.agent_secret = write_secret(self.folder / "agent")
+        self.admin_secret = write_secret(self.folder / "admin")
 
     @property
     def traits(self) -> dict[str, object]:
@@ -102,6 +106,8 @@ class ServiceProcess:
             "socket": str(self.socket),
             "hub_secret_file": str(self.folder / "hub"),
             "gateway_secret_file": str(self.folder / "gateway"),
+            "agent_secret_file": str(self.folder / "agent"),
+            "admin_secret_file": str(self.folder / "admin"),
             "pid_file": str(self.folder / "pid"),
         } | self.more
 

@@ -76,13 +76,34 @@ def test_the_gateway_only_reads_plans_and_writes_the_audit(service, method, path
     assert status == opens.get((method, path.partition("?")[0]), 401)
 
 
+@pytest.mark.parametrize("process", ["agent", "admin"])
+@pytest.mark.parametrize(("method", "path"), GUARDED, ids=lambda value: value)
+def test_what_is_for_the_hub_is_not_for(service, method, path, process):
+    with service.client(getattr(service, f"{process}_secret")) as client:
+        status = client.request(method, path).status_code
+    assert status == (400 if (method, path) == ("POST", "/internal/audit") else 401)
+
+
 @pytest.mark.parametrize(
-    ("action", "status"),
-    [("cluster.start", 204), ("cluster.stop", 204), ("login", 403), ("clusters", 403)],
+    ("process", "action", "status"),
+    [
+        ("gateway", "cluster.start", 204),
+        ("gateway", "cluster.stop", 204),
+        ("gateway", "login", 403),
+        ("gateway", "clusters", 403),
+        ("gateway", "backup.run", 403),
+        ("agent", "backup.run", 204),
+        ("agent", "storage.full", 204),
+        ("agent", "account.delete", 403),
+        ("agent", "server.start", 403),
+        ("admin", "account.delete", 204),
+        ("admin", "backup.restore", 204),
+        ("admin", "login", 403),
+    ],
 )
-def test_the_gateway_writes_only_about_clusters(service, action, status):
+def test_each_process_writes_only_about_its_own(service, process, action, status):
     event = {"actor": "anna", "action": action, "target": "anna/", "result": "done"}
-    with service.client(service.gateway_secret) as client:
+    with service.client(getattr(service, f"{process}_secret")) as client:
         assert client.post("/internal/audit", json=event).status_code == status
 
 

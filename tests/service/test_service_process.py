@@ -96,7 +96,8 @@ def test_it_stops_at_once_and_leaves_nothing(one, number):
         assert one.stop(number) < 1
         assert one.process.returncode == 0
     left = {path.name for path in one.folder.iterdir()}
-    assert left == {"facility.yaml", "af.sqlite", "hub", "gateway", "log"}
+    secrets = {"hub", "gateway", "agent", "admin"}
+    assert left == {"facility.yaml", "af.sqlite", "log"} | secrets
 
 
 def test_it_stops_at_once_while_a_request_waits_for_the_database(one):

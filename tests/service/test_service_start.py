@@ -51,8 +51,8 @@ def test_one_secret_for_two_pairs_refuses_the_start(one):
 
 def test_without_a_gateway_s_file_no_secret_is_the_gateway_s(one):
     desk = ServiceApp(**(one.traits | {"gateway_secret_file": ""})).make_desk()
-    assert not desk.gateway_secret.matches("Bearer ")
-    assert not desk.gateway_secret.matches("")
+    assert not desk.secrets.gateway.matches("Bearer ")
+    assert not desk.secrets.gateway.matches("")
     desk.store.close()
 
 

@@ -51,8 +51,13 @@ class Running:
         return (self.folder / "log").read_text()
 
 
+SERVICE_GID = 990001
+
+
 def arguments(folder: Path) -> list[str]:
     return [
+        f"--StorageApp.service_socket={folder / 'door' / 'agent.sock'}",
+        f"--StorageApp.service_secret_file={folder / 'service-secret'}",
         f"--StorageApp.volume={folder / 'areas'}",
         f"--StorageApp.socket={folder / 'agent.sock'}",
         f"--StorageApp.hub_secret_file={folder / 'secret'}",
@@ -62,6 +67,12 @@ def arguments(folder: Path) -> list[str]:
 
 def prepare(folder: Path) -> str:
     secret = secrets.token_hex(32)
+    (folder / "door").mkdir(mode=0o750)
+    if os.geteuid() == 0:
+        os.chown(folder / "door", 0, SERVICE_GID)
+        (folder / "door").chmod(0o2750)
+    (folder / "service-secret").write_text(secrets.token_hex(32))
+    (folder / "service-secret").chmod(0o600)
     (folder / "areas").mkdir()
     (folder / "secret").write_text(secret)
     (folder / "secret").chmod(0o600)
@@ -103,6 +114,32 @@ def refusal(answer: httpx.Response) -> Refusal:
     found = Refusal.model_validate_json(answer.content)
     assert found.message.endswith(".")
     return found
+
+
+def test_the_service_s_door_opens_to_its_group_alone(agent):
+    found = (agent.folder / "door" / "agent.sock").stat()
+    assert oct(found.st_mode & 0o777) == "0o660"
+    if os.geteuid() == 0:
+        assert found.st_gid == SERVICE_GID
+    assert oct((agent.folder / "agent.sock").stat().st_mode & 0o777) == "0o600"
+
+
+def test_the_service_ensures_no_plan(agent):
+    secret = (agent.folder / "service-secret").read_text()
+    body = plan_to_json(plan_for("student1"))
+    answer = agent.ask("POST", "/ensure", secret=secret, content=body)
+    assert (answer.status_code, refusal(answer).rule) == (401, "wrong-secret")
+
+
+def test_one_secret_for_two_pairs_refuses_the_start():
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "service-secret").write_text(prepare(folder))
+        ended = subprocess.run(
+            [*COMMAND, *arguments(folder)], capture_output=True, text=True, timeout=60
+        )
+    assert ended.returncode == 1
+    assert "each pair has its own" in ended.stderr
 
 
 def test_the_hub_gets_what_was_made_and_nothing_the_second_time(agent):
