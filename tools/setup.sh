@@ -50,13 +50,15 @@ find_python() {
 hash_of() { cat "$@" | sha256sum | cut -c1-12; }
 
 # packages NAME=PROGRAM: PROGRAM is how to tell that NAME is there
-need_packages python3=/usr/bin/python3 bubblewrap=bwrap util-linux=setpriv \
+need_packages python3=/usr/bin/python3 bubblewrap=bwrap util-linux=setpriv rsync=rsync \
   ca-certificates=/etc/ssl/certs/ca-certificates.crt
 python="$(find_python)"
 need_packages "python3-venv=$("$python" -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')/ensurepip/__init__.py"
 if [ "$mode" = dev ]; then
   need_packages chromium=chromium fonts-dejavu-core=/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf \
     postgresql=/usr/lib/postgresql procps=ps
+  # file systems of many kinds, and backups off the site
+  need_packages acl=setfacl bindfs=bindfs fuse3=fusermount3 btrfs-progs=mkfs.btrfs restic=restic
   # images are built and looked into; libraries that the image cygno has of its own
   need_packages buildah=buildah debootstrap=/usr/sbin/debootstrap \
     libgl1=/usr/lib/x86_64-linux-gnu/libGL.so.1 libsm6=/usr/lib/x86_64-linux-gnu/libSM.so.6 \
