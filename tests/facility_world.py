@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import httpx
+from ports import free_port
 
 from jupyterhub_af.local.environments import cache_dir
 from jupyterhub_af.local.running import find_children
@@ -28,12 +28,6 @@ START_SECONDS = 180.0
 # another environment's Python runs the same facility on another JupyterHub
 PYTHON = os.environ.get("AF_UP_PYTHON") or sys.executable
 UP = [PYTHON, "-m", "jupyterhub_af.cli.main", "up"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(

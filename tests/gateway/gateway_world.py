@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from dask_gateway_server.backends.db_base import Cluster, DBBackendBase, Worker
+from ports import free_port
 from worlds import FACILITY_TEXT, plan_of
 
 from jupyterhub_af.gateway.backend import FacilityBackend, size_of
@@ -33,12 +33,6 @@ from jupyterhub_af.policy.messages import AuditEvent, Clusters, plan_to_json
 
 SERVICE = "access:services!service=dask-gateway"
 STUDENT = ["hackathon", "hackathon/students", "hackathon/gw"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class StillBackend(FacilityBackend, DBBackendBase):

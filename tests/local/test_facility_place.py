@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from facility_world import UP, free_port
+from facility_world import UP
+from ports import free_port
 
 from jupyterhub_af.local.up import DEMO_FACILITY
 

@@ -18,10 +18,10 @@ from facility_world import (
     UP,
     RunningFacility,
     descendants,
-    free_port,
     running_facility,
     wait_until,
 )
+from ports import free_port
 
 import jupyterhub_af
 from jupyterhub_af.local.environments import cache_dir
