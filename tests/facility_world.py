@@ -45,19 +45,24 @@ def wait_until(
 def descendants(pid: int) -> set[int]:
     """Return the pids of all processes below one."""
     found = set()
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found |= {int(child)} | descendants(int(child))
-    return found
+    # what ends while it is looked at has nobody below it
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                found |= {
+                    int(child) for child in (task / "children").read_text().split()
+                }
+    return found.union(*map(descendants, found))
 
 
 def listening_ports(pids: set[int]) -> set[int]:
     """Return the TCP ports that these processes listen on."""
     sockets = set()
     for pid in pids:
-        for link in Path(f"/proc/{pid}/fd").glob("*"):
-            with suppress(OSError):
-                sockets.add(str(link.readlink()))
+        with suppress(OSError):
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):
+                    sockets.add(str(link.readlink()))
     ports = set()
     for name in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
@@ -259,10 +264,12 @@ class RunningFacility:
 
     def cluster_parts(self) -> dict[str, dict[str, Any]]:
         """Return what is kept of the Dask sandboxes, by the cluster's and the part's name."""
-        return {
-            f"{path.parent.name}/{path.stem}": json.loads(path.read_text())
-            for path in self.data.glob("gateway/clusters/*/[!.]*.sandbox")
-        }
+        found = {}
+        for path in self.data.glob("gateway/clusters/*/[!.]*.sandbox"):
+            # one that has just ended is forgotten
+            with suppress(FileNotFoundError):
+                found[f"{path.parent.name}/{path.stem}"] = json.loads(path.read_text())
+        return found
 
     def pids(self) -> dict[str, int]:
         """Return the facility's processes by name as they are now."""
@@ -276,7 +283,12 @@ class RunningFacility:
                 *self.data.glob("gateway/clusters/*/*.log"),
             ]
         )
-        return "\n".join(path.read_text(errors="replace") for path in files)
+        texts = []
+        for path in files:
+            # a cluster's goes with it
+            with suppress(FileNotFoundError):
+                texts.append(path.read_text(errors="replace"))
+        return "\n".join(texts)
 
     def secrets(self) -> dict[str, str]:
         """Return everything under the data folder that nobody may see."""
