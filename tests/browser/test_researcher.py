@@ -77,7 +77,7 @@ def test_a_researcher_has_a_cluster_that_goes_with_the_server(
     parts = facility.cluster_parts()
     assert {part.partition("/")[0] for part in parts} == {name}
     stop_server(page, facility)
-    wait_until(lambda: not facility.cluster_parts(), seconds=30, what="no cluster left")
+    wait_until(lambda: not facility.cluster_parts(), what="no cluster left")
     pids = [part["init_pid"] for part in parts.values()]
     wait_until(lambda: not [pid for pid in pids if Path(f"/proc/{pid}").exists()])
     ends = [e for e in facility.audit() if e["action"] == "cluster.stop"]

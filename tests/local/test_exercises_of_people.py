@@ -86,7 +86,7 @@ def test_a_person_runs_their_exercise(everyday, username, exercise, results, exp
     cells = [cell for cell in read(exercise)["cells"] if cell["cell_type"] == "code"]
     assert all(cell["execution_count"] for cell in cells)
     # whatever a notebook started ends soon after it, and is in its person's history
-    wait_until(lambda: not everyday.cluster_parts(), seconds=30, what="no cluster")
+    wait_until(lambda: not everyday.cluster_parts(), what="no cluster")
     started = [("cluster.start", ""), ("cluster.stop", "asked")]
     expected_lines = started if "computed" in expected else []
     wait_until(lambda: lines_about(everyday, username) == expected_lines, what="lines")

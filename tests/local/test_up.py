@@ -33,7 +33,7 @@ DEMO = Path(jupyterhub_af.__file__).parent / "local" / "facility.yaml"
 POWERLESS = {"service": 990001, "iam": 990002, "proxy": 990003, "dask-proxy": 990004}
 
 
-def run_up(*arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+def run_up(*arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*UP, *arguments], capture_output=True, text=True, timeout=seconds, check=False
     )
@@ -220,10 +220,10 @@ def test_a_killed_up_leaves_nothing_running_and_starts_again(tmp_path):
     with running_facility(data) as facility:
         processes = descendants(facility.process.pid)
         facility.process.kill()
-        facility.process.wait(10)
+        facility.process.wait(60)
         wait_until(
             lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes),
-            seconds=45,
+            seconds=90,
             what="every process gone",
         )
     with running_facility(data) as facility:
