@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -20,6 +20,7 @@ from urllib.parse import urljoin
 
 import httpx
 from ports import free_port
+from waiting import wait_until
 
 from jupyterhub_af.local.environments import cache_dir
 from jupyterhub_af.local.running import find_children
@@ -28,21 +29,6 @@ START_SECONDS = 180.0
 # another environment's Python runs the same facility on another JupyterHub
 PYTHON = os.environ.get("AF_UP_PYTHON") or sys.executable
 UP = [PYTHON, "-m", "jupyterhub_af.cli.main", "up"]
-
-
-def wait_until(
-    is_true: Callable[[], Any], *, seconds: float = 60.0, what: str = ""
-) -> Any:
-    """Return the first true answer; fail with words after the time.
-
-    The time is a bound, not an expectation: the machine may be five times slower.
-    """
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := is_true():
-            return answer
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s: {what or is_true}")
 
 
 def descendants(pid: int) -> set[int]:
@@ -264,6 +250,26 @@ class RunningFacility:
                     found.add(int(child))
         # the service and the proxy are confined by the same program
         return found - set(pids.values())
+
+    def end_servers(self) -> None:
+        """Stop whatever servers run: a test that failed half-way leaves its own."""
+        if not self.sandboxes():
+            return
+        admin = self.person("admin1")
+        admin.log_in()
+
+        def have_ended() -> bool:
+            users = admin.api("GET", "users").json()
+            running = [
+                (user["name"], name) for user in users for name in user["servers"]
+            ]
+            for user, name in running:
+                # one that still starts is asked again
+                path = Person(self, user, admin.http).server_path(name)
+                admin.api("DELETE", path)
+            return not running and not self.sandboxes()
+
+        wait_until(have_ended, seconds=120, what="no server")
 
     def cluster_parts(self) -> dict[str, dict[str, Any]]:
         """Return what is kept of the Dask sandboxes, by the cluster's and the part's name."""
