@@ -8,6 +8,7 @@ import os
 import pytest
 from jupyterhub.tests.utils import add_user
 from jupyterhub.utils import url_path_join
+from ports import free_port
 
 from jupyterhub_af.service.asking import AskError
 from jupyterhub_af.service.hub_api import PAGE, HubApi
@@ -26,6 +27,8 @@ async def app(apps, proxy_on_path, hub_app, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = {
         "JupyterHub": {
+            "bind_url": f"http://127.0.0.1:{free_port()}/@/space%20word/",
+            "hub_port": free_port(),
             "allow_named_servers": True,
             "services": [
                 {"name": "af", "api_token": TOKEN},
@@ -44,7 +47,8 @@ async def app(apps, proxy_on_path, hub_app, tmp_path, monkeypatch):
                     "services": ["half-blind"],
                 },
             ],
-        }
+        },
+        "ConfigurableHTTPProxy": {"api_url": f"http://127.0.0.1:{free_port()}"},
     }
     apps.append(await hub_app(config=config))
     app = apps[-1]

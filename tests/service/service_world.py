@@ -8,7 +8,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import httpx
 from fake_peers import SERVICE_TOKEN
+from ports import free_port
 
 ISSUER = "https://iam.example.org/"
 CONTACT = "support@example.org"
@@ -42,12 +42,6 @@ storage:
   - {name: private, kind: private}
   - {name: collab, kind: collab, folders: {GW: hackathon/gw}}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def write_secret(path: Path) -> str:

@@ -14,11 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from ports import free_port
 from service_world import (
     FACILITY,
     ServiceProcess,
     bearer,
-    free_port,
     person,
     running,
 )
@@ -60,6 +60,7 @@ def test_every_problem_of_the_file_is_said_at_the_start(one):
 
 def test_a_taken_port_refuses_the_start(one):
     with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", one.port))
         other.listen()
         assert f"Nothing can listen at 127.0.0.1:{one.port}" in refused(one)

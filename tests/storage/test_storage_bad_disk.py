@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from ports import free_port
 from storage_world import ensure, layout, plan_for
 from worlds import FACILITY_TEXT
 
@@ -234,9 +235,7 @@ def test_what_keeps_it_from_starting_is_said_in_a_sentence(place, changed, words
 
 
 def test_a_port_is_an_alternative_to_the_socket(place):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with agent_of(place, *words_for(place, socket="", port=str(port))) as process:
         assert f"ready at http://127.0.0.1:{port}" in wait_until_ready(process)
         answer = httpx.get(f"http://127.0.0.1:{port}/health")
