@@ -58,7 +58,7 @@ ANNA = View("anna", GROUPS, "")
 
 async def said(listener) -> list[dict[str, object]]:
     """Return what is written next, as events."""
-    text = await listener.next(within_seconds=5)
+    text = await listener.next(within_seconds=30)
     return [
         json.loads(line.partition("data: ")[2])
         for line in text.splitlines()
@@ -67,7 +67,7 @@ async def said(listener) -> list[dict[str, object]]:
 
 
 async def end_of(listener) -> str:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not listener.ended:
             await listener.next(within_seconds=1)
     return listener.ended
