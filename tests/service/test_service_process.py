@@ -192,10 +192,10 @@ def test_it_runs_on_postgresql_with_a_password_from_a_file(tmp_path, postgresql)
 def test_an_edit_of_the_file_shows_in_the_health(one):
     with running(one), one.client() as hub, one.client("nobody") as anybody:
         before = anybody.get("/health").json()
-        one.facility_file.write_text(FACILITY.replace("DODAS V5", "DODAS V6"))
+        one.edit(FACILITY.replace("DODAS V5", "DODAS V6"))
         after = anybody.get("/health").json()
         assert after["facility_digest"] != before["facility_digest"]
-        one.facility_file.write_text("version: 2\nsecret-looking: value")
+        one.edit("version: 2\nsecret-looking: value")
         told = hub.get("/health").json()
         assert told["status"] == "degraded"
         assert told["facility_digest"] == after["facility_digest"]
@@ -210,7 +210,7 @@ def test_an_edit_of_the_file_shows_in_the_health(one):
         assert f'af_facility_info{{digest="{after["facility_digest"]}"}} 1.0' in page
         log = one.log.read_text()
         assert log.count("Kept the last good facility") == len(told["problems"])
-        one.facility_file.write_text(FACILITY)
+        one.edit(FACILITY)
         assert anybody.get("/health").json() == before
         assert "af_facility_problems 0.0" in hub.get("/metrics").text
 

@@ -300,9 +300,9 @@ def test_an_edit_of_the_file_reaches_the_stream(tmp_path, hub, start, token):
         start("olga", service=one)
         with Stream(one, token("olga")) as stream:
             stream.take(4)
-            one.facility_file.write_text(FACILITY.replace("Test facility", "Another"))
+            one.edit(FACILITY.replace("Test facility", "Another"))
             assert stream.next("me")["data"]["me"]["facility"]["name"] == "Another"
-            one.facility_file.write_text(FACILITY.replace("[hackathon]", "[others]"))
+            one.edit(FACILITY.replace("[hackathon]", "[others]"))
             assert stream.next("never") == {}
 
 
