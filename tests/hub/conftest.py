@@ -162,7 +162,8 @@ def hub_config(iam, service, secret_file, facility_file) -> dict[str, Any]:
             "client_id": CLIENT_ID,
             "client_secret_file": str(secret_file),
             "oauth_callback_url": f"{site}/@/space%20word/hub/oauth_callback",
-            "iam_timeout_seconds": 2,
+            # nobody waits for it: an IAM that is away refuses the connection
+            "iam_timeout_seconds": 20,
         },
     }
 
