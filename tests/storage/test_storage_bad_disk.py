@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from ports import free_port
 from storage_world import ensure, layout, plan_for
 from worlds import FACILITY_TEXT
 
@@ -25,6 +26,8 @@ from jupyterhub_af.storage.agent import NOT_ROOT, Agent
 from jupyterhub_af.storage.errors import AgentError
 
 ORDINARY = 1_000_077
+# also those areas that do not hang must answer in time, on a busy machine
+DEADLINE_SECONDS = 2.5
 
 
 @contextmanager
@@ -49,7 +52,7 @@ def test_a_real_hang_is_named_in_time_seen_in_health_and_holds_up_no_other(tmp_p
     assert Path("/dev/fuse").exists(), "a kernel with FUSE is needed"
 
     async def ask() -> tuple[float, str, tuple[str, ...], tuple[str, ...]]:
-        agent = Agent(tmp_path, deadline_seconds=0.5)
+        agent = Agent(tmp_path, deadline_seconds=DEADLINE_SECONDS)
         started = time.monotonic()
         with pytest.raises(AgentError) as refused:
             await agent.ensure_plan(plan_for("student1"))
@@ -59,9 +62,10 @@ def test_a_real_hang_is_named_in_time_seen_in_health_and_holds_up_no_other(tmp_p
 
     with hanging_file_system(tmp_path / "collab"):
         waited, message, made, problems = asyncio.run(ask())
-    assert waited < 3
+    # it hangs until the file system is closed
+    assert waited < 10 * DEADLINE_SECONDS
     assert message.startswith(
-        "The storage did not answer within 0.5 seconds (area collabspace)."
+        "The storage did not answer within 2.5 seconds (area collabspace)."
     )
     assert "private/teacher1" in made
     assert len(problems) == 1
@@ -120,7 +124,7 @@ def agent_of(
         yield process
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=30)
 
 
 @pytest.fixture
@@ -186,7 +190,7 @@ def test_a_long_body_without_a_length_is_cut_and_refused(place):
     with agent_of(place, *words_for(place)) as process:
         wait_until_ready(process)
         with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(10)
+            line.settimeout(30)
             line.connect(str(place / "s"))
             head = (
                 "POST /ensure HTTP/1.1\r\nHost: agent\r\nTransfer-Encoding: chunked\r\n"
@@ -206,7 +210,7 @@ def test_a_second_agent_does_not_take_the_socket_of_the_first(place):
     with agent_of(place, *words_for(place)) as first:
         wait_until_ready(first)
         with agent_of(place, *words_for(place)) as second:
-            assert second.wait(20) == 1
+            assert second.wait(60) == 1
             assert second.stderr is not None
             assert "stop it first." in second.stderr.read()
         with client(place) as http:
@@ -226,7 +230,7 @@ def test_a_second_agent_does_not_take_the_socket_of_the_first(place):
 )
 def test_what_keeps_it_from_starting_is_said_in_a_sentence(place, changed, words):
     with agent_of(place, *words_for(place, **changed)) as process:
-        assert process.wait(20) == 1
+        assert process.wait(60) == 1
         assert process.stderr is not None
         log = process.stderr.read()
     assert words in log
@@ -234,9 +238,7 @@ def test_what_keeps_it_from_starting_is_said_in_a_sentence(place, changed, words
 
 
 def test_a_port_is_an_alternative_to_the_socket(place):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with agent_of(place, *words_for(place, socket="", port=str(port))) as process:
         assert f"ready at http://127.0.0.1:{port}" in wait_until_ready(process)
         answer = httpx.get(f"http://127.0.0.1:{port}/health")
