@@ -48,6 +48,8 @@ class Agent:
     lines: Lines = field(default_factory=Lines)
     # what file systems were seen to lack, by area; ":health" is the volume as a whole
     lacks: dict[str, tuple[Lack, ...]] = field(default_factory=dict)
+    # what the file system of an area said when a plan needed it last, if it failed
+    failures: dict[str, str] = field(default_factory=dict)
 
     async def ensure_plan(self, plan: ServerPlan) -> EnsureReply:
         """Make every directory a plan needs; the first area that fails is reported.
@@ -79,6 +81,7 @@ class Agent:
             found += (await self._within_deadline({look: "the volume"}))[0]
         except AgentError as error:
             found.append(str(error))
+        found += (words for _, words in sorted(self.failures.items()))
         return (*found, *self._seen_lacks())
 
     def start_probe(self) -> None:
@@ -131,7 +134,10 @@ class Agent:
             finally:
                 os.close(root_fd)
         except OSError as error:
-            raise to_storage_error(item.area, error) from error
+            failure = to_storage_error(item.area, error)
+            self.failures[item.area] = str(failure)
+            raise failure from error
+        self.failures.pop(item.area, None)
         is_lacking = bool(volume.without_lists)
         self.lacks[item.area] = (no_lists(item.area),) if is_lacking else ()
         return reply
