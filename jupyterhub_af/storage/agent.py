@@ -7,6 +7,7 @@ killed and started again at any moment.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from .beneath import Opener, choose_opener
 from .ensure import Volume, ensure_directories
 from .errors import AgentError, to_silence_error, to_storage_error
 from .lines import Lines
-from .probe import Lack, find_lacks, no_lists
+from .probe import Lack, find_advice, find_lacks, no_lists
 
 T = TypeVar("T")
 Ensure = Callable[[Volume, Sequence[Directory], Owners], EnsureReply]
@@ -84,11 +85,15 @@ class Agent:
         found += (words for _, words in sorted(self.failures.items()))
         return (*found, *self._seen_lacks())
 
-    def start_probe(self) -> None:
+    def start_probe(self, log: logging.Logger) -> None:
         """Begin to try what the volume's file system can do; health tells the result."""
 
         def probe() -> None:
             self.lacks[_HEALTH] = find_lacks(self.volume, self.ranges.first_uid)
+            for lack in self.lacks[_HEALTH]:
+                log.warning("%s", lack)
+            if advice := find_advice(self.volume):
+                log.info("%s", advice)
 
         self.lines.submit(_HEALTH, probe)
 

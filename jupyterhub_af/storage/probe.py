@@ -88,6 +88,23 @@ def find_lacks(volume: Path, first_uid: int) -> tuple[Lack, ...]:
         os.close(root_fd)
 
 
+def find_advice(volume: Path) -> str:
+    """Return how the volume should be mounted, where it is not; empty where it is.
+
+    Servers see their areas without set-id bits and devices anyway; this is for whoever
+    else has the volume mounted.
+    """
+    try:
+        flags = os.statvfs(volume).f_flag
+    except OSError:
+        return ""
+    wanted = {"nosuid": os.ST_NOSUID, "nodev": os.ST_NODEV}
+    missing = [name for name, flag in wanted.items() if not flags & flag]
+    if not missing:
+        return ""
+    return f"Mount the volume with {','.join(missing)} on every machine that has it."
+
+
 def _try_all(
     root_fd: int, probes: list[tuple[Callable[[int], bool], Lack]]
 ) -> tuple[Lack, ...]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -248,15 +250,37 @@ def test_the_agent_finds_out_at_its_start_what_the_volume_cannot_do(
     assert list(volume.iterdir()) == []
 
 
-def test_what_the_whole_volume_lacks_is_said_once_and_not_by_area(volume):
+def test_what_the_whole_volume_lacks_is_said_once_and_not_by_area(volume, caplog):
     async def ask() -> tuple[str, ...]:
         agent = Agent(volume)
-        agent.start_probe()
+        agent.start_probe(logging.getLogger("probe"))
         await agent.ensure_plan(plan_for("student1"))
         return await agent.find_problems()
 
+    caplog.set_level("INFO")
     with weaker_view(volume, "--xattr-none"):
         assert asyncio.run(ask()) == (str(no_lists()),)
+    assert caplog.messages == [str(no_lists())]
+
+
+def test_how_the_volume_should_be_mounted_is_advice_for_the_log_alone(volume, caplog):
+    async def ask() -> tuple[str, ...]:
+        agent = Agent(volume)
+        agent.start_probe(logging.getLogger("probe"))
+        return await agent.find_problems()
+
+    caplog.set_level("INFO")
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0711", "tmpfs", str(volume)]
+    subprocess.run(command, check=True)
+    try:
+        assert asyncio.run(ask()) == ()
+        subprocess.run(["mount", "-o", "remount,nosuid,nodev", str(volume)], check=True)
+        assert asyncio.run(ask()) == ()
+    finally:
+        subprocess.run(["umount", str(volume)], check=True)
+    assert caplog.messages == [
+        "Mount the volume with nosuid,nodev on every machine that has it."
+    ]
 
 
 def test_a_probe_that_was_killed_is_cleaned_and_one_that_was_replaced_not_followed(
