@@ -132,6 +132,20 @@ def test_a_file_that_its_owner_closes_stays_closed(volume):
     assert said.strip() == "0o600"
 
 
+@pytest.mark.parametrize("how", [["mv"], ["cp"], ["cp", "-p"]], ids=" ".join)
+def test_a_file_from_elsewhere_keeps_the_mode_it_had(volume, how):
+    """Its owner closed it there, and moving it is not opening it."""
+    script = (
+        "import os, subprocess, sys\n"
+        "open(sys.argv[1], 'w').write('x')\n"
+        "os.chmod(sys.argv[1], 0o600)\n"
+        "subprocess.run([*sys.argv[3:], sys.argv[1], sys.argv[2]], check=True)"
+    )
+    home, folder = volume / "private/student1/file", volume / FOLDER / "file"
+    run_as(STUDENT, [GW], script, str(home), str(folder), *how)
+    assert oct(folder.stat().st_mode) == "0o100600"
+
+
 @pytest.mark.parametrize(
     ("place", "change"),
     [
