@@ -82,7 +82,7 @@ class Agent:
             found += (await self._within_deadline({look: "the volume"}))[0]
         except AgentError as error:
             found.append(str(error))
-        found += (words for _, words in sorted(self.failures.items()))
+        found += (words for _, words in sorted(dict(self.failures).items()))
         return (*found, *self._seen_lacks())
 
     def start_probe(self, log: logging.Logger) -> None:

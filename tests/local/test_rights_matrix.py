@@ -1,4 +1,4 @@
-"""Who may do what where: one table, tried by system calls in the servers of seven people.
+"""Who may do what where: one table, tried by system calls in people's own servers.
 
 Mounts and ownership stand together here, as in any server. Nothing looks at mode bits:
 each person's own kernel lists, reads, writes, creates, deletes, renames and changes a
@@ -36,6 +36,7 @@ storage:
   - {name: private, kind: private}
   - {name: shared, kind: shared, class: hackathon}
   - {name: lessons, kind: shared, class: physics}
+  - {name: common, kind: shared}
   - {name: collabspace, kind: collab, folders: {GW: hackathon/gw, HEP: hackathon/hep}, backup: {every: 15m, keep: 4}}
   - {name: cvmfs, kind: cvmfs, optional: true}
 """
@@ -51,19 +52,21 @@ ROLES = {
     "fellow of the folder": "student3",
     "other student": "student2",
     "researcher": "researcher1",
+    "administrator": "admin1",
 }
 OWNER, OTHER = ROLES["owner"], ROLES["other student"]
 MOMENT = "2026-11-21T10-00-00Z"
 OPERATIONS = ("list", "read", "write", "create", "delete", "rename", "mode")
 # in this order: what was done, "." for what was refused, "-" where nothing is there
 EXPECTED = """
-                         | private | own     | class   | folder  | another | backups | lessons
-owner                    | lrwcdnm | lrwcdnm | lr..... | lrwcdnm | ------- | lr..... | -------
-class teacher            | ------- | lrwcdn. | lr..... | ------- | ------- | ------- | -------
-teacher of another class | ------- | ------- | ------- | ------- | ------- | ------- | lr.....
-fellow of the folder     | ------- | lr..... | lr..... | lrwcdn. | ------- | lr..... | -------
-other student            | ------- | lr..... | lr..... | ------- | lrwcdnm | ------- | -------
-researcher               | ------- | ------- | ------- | ------- | ------- | ------- | -------
+                         | private | own     | class   | folder  | another | backups | lessons | common
+owner                    | lrwcdnm | lrwcdnm | lr..... | lrwcdnm | ------- | lr..... | ------- | lrwcdnm
+class teacher            | ------- | lrwcdn. | lr..... | ------- | ------- | ------- | ------- | lr.....
+teacher of another class | ------- | ------- | ------- | ------- | ------- | ------- | lr..... | lr.....
+fellow of the folder     | ------- | lr..... | lr..... | lrwcdn. | ------- | lr..... | ------- | lr.....
+other student            | ------- | lr..... | lr..... | ------- | lrwcdnm | ------- | ------- | lr.....
+researcher               | ------- | ------- | ------- | ------- | ------- | ------- | ------- | lr.....
+administrator            | ------- | ------- | ------- | ------- | ------- | ------- | ------- | lr.....
 """
 LETTERS = dict(zip(OPERATIONS, "lrwcdnm", strict=True))
 PLACES = {
@@ -73,6 +76,7 @@ PLACES = {
     "another": "/af/collabspace/HEP",
     "backups": f"/af/collabspace/backups/GW/{MOMENT}",
     "lessons": "/af/lessons",
+    "common": f"/af/common/{OWNER}",
 }
 SEED = """
 import os
@@ -164,7 +168,9 @@ def run_everybody(facility: RunningFacility) -> Tried:
     """Start everybody's server, seed, and let each try everything."""
     areas = facility.data / "areas"
     kernels = {username: started(facility, username) for username in people()}
-    seed_as(kernels[OWNER], "/af/private", PLACES["own"], PLACES["folder"])
+    seed_as(
+        kernels[OWNER], "/af/private", PLACES["own"], PLACES["folder"], PLACES["common"]
+    )
     seed_as(kernels[OTHER], PLACES["another"])
     for folder in ("shared/shared", "shared/lessons"):
         seed(areas / folder)
