@@ -98,7 +98,8 @@ found = []
 for top, folders, files in os.walk("/"):
     if top.startswith(("/proc/self/task", "/usr", "/sys")): folders[:] = []; continue
     found += [os.path.join(top, f) for f in files if "{marker}" in f]
-print(found, os.path.exists("/af/private/secret-{marker}"), os.listdir("/af/collabspace"))
+print(found, os.path.exists("/af/private/secret-{marker}"))
+print([sorted(os.listdir(f"/af/collabspace{{below}}")) for below in ("", "/backups")])
 names = set()
 for pid in filter(str.isdigit, os.listdir("/proc")):
     try:
@@ -108,7 +109,7 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
 print(sorted(names - {{0, os.getuid()}}))
 """
     output = students["student2"].run(code).splitlines()
-    assert output == ["[] False ['HEP']", "[]"]
+    assert output == ["[] False", "[['HEP', 'backups'], ['HEP']]", "[]"]
 
 
 def test_kernels_listen_on_no_tcp_port_and_their_sockets_are_their_own(students):

@@ -25,6 +25,8 @@ from jupyterhub_af.storage.errors import AgentError, ObstacleError, PlanError
 
 OPENERS = pytest.mark.parametrize("opener", [open_with_openat2, open_step_by_step])
 RENAME_EXCHANGE = 2
+# six kinds of race, so 10 000 attempts in a proof
+ATTEMPTS = 1_700 if os.environ.get("AF_PROOF") else 100
 NO_DIRECTORY_FD = -100
 
 
@@ -47,9 +49,7 @@ def exchange(one: Path, other: Path) -> None:
 
 @OPENERS
 @pytest.mark.parametrize("path", ["shared", "shared/shared", "shared/shared/student1"])
-def test_three_hundred_exchanges_with_a_link_touch_nothing_outside(
-    volume, opener, path
-):
+def test_exchanges_with_a_link_touch_nothing_outside(volume, opener, path):
     """Every pass either does its work inside or is refused; both happen."""
     ensure(volume, plan_for("student1"))
     # the link leads to a tree of the same shape, so that a follower would not notice
@@ -69,7 +69,7 @@ def test_three_hundred_exchanges_with_a_link_touch_nothing_outside(
     outcomes: list[str] = []
     end = time.monotonic() + 20
     try:
-        while len(outcomes) < 300 or (
+        while len(outcomes) < ATTEMPTS or (
             set(outcomes) != {"done", "refused"} and time.monotonic() < end
         ):
             try:
