@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jupyterhub_af.policy.backup_messages import MOST_PATHS, GenerationRecord
 from jupyterhub_af.policy.generations import choose_time

@@ -29,6 +29,8 @@ _OPTIONS = (
     *("--recursive", "--links", "--perms", "--times", "--group", "--owner"),
     *("--hard-links", "--acls", "--xattrs", "--sparse", "--numeric-ids"),
     *("--no-devices", "--no-specials", "--one-file-system", "--whole-file"),
+    # to the nanosecond: two saves within a second are two versions
+    "--modify-window=-1",
     # what people set on their files; security.* and trusted.* speak to the kernel
     "--filter=-x! user.*",
     # a program that runs as its owner is nothing to keep; folders hand on their group
@@ -213,14 +215,14 @@ def _read_output(output: IO[bytes], errors: tuple[tuple[str, int], ...]) -> Pass
 
 
 def _to_path(shown: str) -> str:
-    """Return a path that rsync shows, with what it escaped (``\\#012``) put back."""
+    """Return a path that rsync shows, with the bytes that it wrote as octals put back."""
     raw = _ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), os.fsencode(shown))
     return os.fsdecode(raw)
 
 
 def _read_errors(errors: Iterable[bytes]) -> tuple[tuple[str, int], ...]:
     """Return path below the tree and errno of each complaint that names them."""
-    found = []
+    found: list[tuple[str, int]] = []
     for raw in errors:
         complaint = _ERRNO.search(os.fsdecode(raw.rstrip(b"\n")))
         if complaint and len(found) < _MOST_ERRORS:
