@@ -22,16 +22,17 @@ from worlds import FACILITY_TEXT
 
 from jupyterhub_af.policy.messages import Refusal, plan_to_json
 from jupyterhub_af.storage.agent import NOT_ROOT, Agent
+from jupyterhub_af.storage.backup.rounds import NO_POWER
 from jupyterhub_af.storage.errors import AgentError
 
 ORDINARY = 1_000_077
 
 
 @contextmanager
-def hanging_file_system(folder: Path) -> Iterator[None]:
+def hanging_file_system(folder: Path, *, is_new: bool = True) -> Iterator[None]:
     """Mount a file system whose server never answers; closing it ends every wait."""
     assert os.geteuid() == 0, "mounting needs root"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=not is_new)
     device = os.open("/dev/fuse", os.O_RDWR)
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0".encode()
     name = os.fsencode(folder)
@@ -175,7 +176,7 @@ def test_an_ordinary_user_s_agent_makes_directories_and_says_what_is_missing(pla
             health = http.get("/health").json()
     assert first.status_code == 200, first.text
     assert again.json() == {"made": [], "mended": []}
-    assert health["problems"] == [NOT_ROOT]
+    assert health["problems"] == [NOT_ROOT, NO_POWER]
     found = layout(place / "areas")
     assert {(uid, gid) for uid, gid, _ in found.values()} == {(ORDINARY, ORDINARY)}
     assert found["private/student1"][2] == "0o700"
