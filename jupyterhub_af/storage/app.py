@@ -169,6 +169,7 @@ class StorageApp(Application):
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         rounds = asyncio.create_task(backups.watch())
+        server.agent.start_probe(self.log)
         self._announce()
         await stopped.wait()
         http.stop()

@@ -16,9 +16,10 @@ from typing import Any
 
 import httpx
 import pytest
-from facility_world import descendants, wait_until
-from test_storage_bad_disk import hanging_file_system
+from facility_world import descendants
+from fuse_world import hanging_file_system
 from test_storage_process import Running, running, started
+from waiting import wait_until
 from worlds import edited
 
 from jupyterhub_af.policy.backup_messages import (
@@ -232,9 +233,7 @@ def test_a_tree_that_hangs_is_given_up_and_told_and_holds_up_no_other_area():
     option = "--StorageApp.backup_deadline_seconds=3"
     with world_with(option, before=hang_later) as world:
         world.wait_for(lambda tree: tree.state == "idle" and bool(tree.generations))
-        with hanging_file_system(
-            world.volume / "collab" / "collabspace" / "GW", is_new=False
-        ):
+        with hanging_file_system(world.volume / "collab" / "collabspace" / "GW"):
             world.run(area="collabspace")
             (world.volume / "private" / "student1" / "new").touch()
             world.run(tree=PRIVATE_TREE)

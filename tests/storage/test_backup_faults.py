@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from backup_world import BackupWorld
+from fuse_world import small_disk
 
 from jupyterhub_af.policy.generations import Keeping
 from jupyterhub_af.storage.backup.space import load_space
@@ -100,22 +101,14 @@ def test_killed_at_any_step_the_earlier_ones_are_whole_and_the_next_run_cleans(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 MB on a loop image."""
-    image, folder = tmp_path / "image", tmp_path / "disk"
-    folder.mkdir()
-    with image.open("wb") as file:
-        file.truncate(24 * 1024**2)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=True)
-    subprocess.run(["mount", "-o", "loop", str(image), str(folder)], check=True)
-    try:
+def disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    with small_disk(folder, tmp_path / "image", mebibytes=24):
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_disk_that_is_full_in_the_middle_loses_nothing(small_disk):
-    world = BackupWorld(small_disk / "areas")
+def test_a_disk_that_is_full_in_the_middle_loses_nothing(disk):
+    world = BackupWorld(disk / "areas")
     (world.source / "one").write_bytes(os.urandom(5 * 1024**2))
     world.back_up()
     (world.source / "two").write_bytes(os.urandom(7 * 1024**2))
@@ -127,19 +120,19 @@ def test_a_disk_that_is_full_in_the_middle_loses_nothing(small_disk):
     kept = world.generations / names[0] / "one"
     assert kept.read_bytes() == (world.source / "one").read_bytes()
     assert records(world) == names
-    free = shutil.disk_usage(small_disk).free
+    free = shutil.disk_usage(disk).free
     assert free > 2 * 1024**2, "the part of a copy was not removed"
     (world.source / "two").unlink()
     (world.source / "three").write_text("small")
     assert world.run().is_new
 
 
-def test_a_disk_without_room_for_another_name_says_so(small_disk):
-    world = BackupWorld(small_disk / "areas")
+def test_a_disk_without_room_for_another_name_says_so(disk):
+    world = BackupWorld(disk / "areas")
     for number in range(200):
         (world.source / f"folder-{number}").mkdir()
     world.back_up()
-    filler = small_disk / "filler"
+    filler = disk / "filler"
     filler.mkdir()
     names = (filler / str(number) for number in range(100_000))
     with pytest.raises(OSError, match="No space"):

@@ -29,6 +29,8 @@ from jupyterhub_af.storage.ensure import ensure_directories
 from jupyterhub_af.storage.errors import AgentError
 
 COMMAND = [sys.executable, "-m", "jupyterhub_af.storage"]
+# also those areas that do not hang must answer in time, on a busy machine
+DEADLINE_SECONDS = 2.5
 
 
 @dataclass
@@ -43,7 +45,9 @@ class Running:
         self, method: str, path: str, *, secret: str | None = None, content: bytes = b""
     ):
         transport = httpx.HTTPTransport(uds=str(self.folder / "agent.sock"))
-        with httpx.Client(transport=transport, base_url="http://agent") as client:
+        with httpx.Client(
+            transport=transport, base_url="http://agent", timeout=30
+        ) as client:
             headers = {"Authorization": f"Bearer {secret or self.secret}"}
             return client.request(method, path, headers=headers, content=content)
 
@@ -101,7 +105,7 @@ def started(folder: Path, secret: str, options: Sequence[str] = ()):
             [*COMMAND, *arguments(folder), *options], stdout=log, stderr=log
         )
     agent = Running(folder, secret, process)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (
         "ready" not in agent.log
         and time.monotonic() < deadline
@@ -113,7 +117,7 @@ def started(folder: Path, secret: str, options: Sequence[str] = ()):
         yield agent
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +244,7 @@ def test_without_a_good_facility_file_it_does_not_start(tmp_path, text, words):
         [*COMMAND, *arguments(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 1
@@ -257,7 +261,7 @@ def test_the_socket_is_the_owner_s_and_the_log_holds_no_secret(agent):
 def test_it_ends_when_asked_and_takes_its_socket_along():
     with tempfile.TemporaryDirectory() as name, running(Path(name)) as agent:
         agent.process.send_signal(signal.SIGTERM)
-        assert agent.process.wait(3) == 0
+        assert agent.process.wait(30) == 0
         assert not (Path(name) / "agent.sock").exists()
 
 
@@ -268,7 +272,7 @@ def test_an_open_secret_file_and_a_missing_one_keep_it_from_starting(tmp_path):
         [*COMMAND, *arguments(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode != 0
@@ -279,7 +283,7 @@ def test_an_open_secret_file_and_a_missing_one_keep_it_from_starting(tmp_path):
         [*COMMAND, *arguments(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode != 0
@@ -329,11 +333,11 @@ def test_an_area_that_hangs_is_named_in_time_and_holds_up_no_other(tmp_path):
 
     def hang(place, directories, owners):
         if any(directory.path.startswith("collab") for directory in directories):
-            release.wait(30)
+            release.wait(60)
         return ensure_directories(place, directories, owners)
 
     async def ask() -> tuple[float, str, EnsureReply]:
-        agent = Agent(volume, deadline_seconds=0.5, ensure=hang)
+        agent = Agent(volume, deadline_seconds=DEADLINE_SECONDS, ensure=hang)
         started = time.monotonic()
         with pytest.raises(AgentError) as refused:
             await agent.ensure_plan(plan_for("student1"))
@@ -345,6 +349,6 @@ def test_an_area_that_hangs_is_named_in_time_and_holds_up_no_other(tmp_path):
         waited, message, reply = asyncio.run(ask())
     finally:
         release.set()
-    assert waited < 3
+    assert waited < 10 * DEADLINE_SECONDS
     assert "collabspace" in message
     assert "private/teacher1" in reply.made
