@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -40,9 +41,14 @@ class Backups:
     """The rounds of all areas, and the questions about them."""
 
     def __init__(
-        self, agent: Agent, lines: BackupLines, load: Callable[[], Facility]
+        self,
+        agent: Agent,
+        lines: BackupLines,
+        load: Callable[[], Facility],
+        log: logging.Logger,
     ) -> None:
         self._agent = agent
+        self._log = log
         self._volume = agent.volume
         self._lines = lines
         self._load = load
@@ -57,8 +63,12 @@ class Backups:
         area's rounds are counted by a clock that nobody sets.
         """
         while True:
-            if not self._why_not():
-                self._begin_due(await asyncio.to_thread(self._load))
+            try:
+                if not self._why_not():
+                    self._begin_due(await asyncio.to_thread(self._load))
+            except Exception:
+                # one look that fails must not be the last
+                self._log.exception("Could not see which backups are due")
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def stop(self) -> None:
