@@ -25,6 +25,8 @@ from worlds import edited
 from jupyterhub_af.policy.backup_messages import (
     BackupListReply,
     BackupListRequest,
+    BackupPurgeReply,
+    BackupPurgeRequest,
     BackupRunReply,
     BackupRunRequest,
     TreeBackups,
@@ -200,6 +202,23 @@ def test_what_is_not_backed_up_is_refused_with_words(world, which, rule):
     answer = world.ask("/backup/run", BackupRunRequest(**which))
     assert (answer.status_code, answer.json()["rule"]) == (404, rule)
     assert answer.json()["message"].endswith(".")
+
+
+def test_a_purged_path_is_gone_at_once_and_its_room_free_after_the_run(world):
+    folder = world.volume / "private" / "student2"
+    tree = PRIVATE_TREE.model_copy(update={"owner": "student2"})
+    (folder / "token.txt").write_text("secret")
+    world.run(tree=tree)
+    world.wait_for(lambda found: found.state == "idle", tree=tree)
+    (folder / "token.txt").unlink()
+    request = BackupPurgeRequest(tree=tree, path="token.txt")
+    answer = world.ask("/backup/purge", request)
+    assert BackupPurgeReply.model_validate_json(answer.content).generations == 1
+    backups = world.volume / "backups" / "private" / "student2"
+    assert list(backups.glob("*Z/token.txt")) == []
+    world.wait_for(lambda found: found.state == "idle", tree=tree)
+    assert not (backups / ".work").exists()
+    assert "token.txt" not in world.agent.log
 
 
 def test_the_hub_may_not_ask(world):
