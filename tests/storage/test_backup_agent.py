@@ -88,7 +88,11 @@ class World:
             found = self.list(**which).trees
             return found[0] if found and all(is_so(tree) for tree in found) else None
 
-        return wait_until(look, seconds=60, what=self.agent.log)
+        try:
+            return wait_until(look, seconds=120)
+        except AssertionError as error:
+            error.add_note(self.agent.log)
+            raise
 
     def problems(self) -> str:
         return " ".join(self.agent.ask("GET", "/health").json()["problems"])
@@ -249,7 +253,7 @@ def test_a_tree_that_hangs_is_given_up_and_told_and_holds_up_no_other_area():
         make_tree(volume, "collab/collabspace/HEP", 0, GW, 0o2770)
 
     hep = COLLAB.model_copy(update={"owner": "HEP"})
-    option = "--StorageApp.backup_deadline_seconds=3"
+    option = "--StorageApp.backup_deadline_seconds=20"
     with world_with(option, before=hang_later) as world:
         world.wait_for(lambda tree: tree.state == "idle" and bool(tree.generations))
         with hanging_file_system(world.volume / "collab" / "collabspace" / "GW"):
@@ -258,7 +262,7 @@ def test_a_tree_that_hangs_is_given_up_and_told_and_holds_up_no_other_area():
             world.run(tree=PRIVATE_TREE)
             found = world.wait_for(lambda tree: tree.state == "idle", tree=PRIVATE_TREE)
             assert len(found.generations) == 2
-            wait_until(lambda: "collabspace/GW failed" in world.problems(), seconds=60)
+            wait_until(lambda: "collabspace/GW failed" in world.problems(), seconds=120)
             world.wait_for(lambda tree: tree.state == "idle", tree=hep)
         failed = wait_until(lambda: world.events, seconds=20)[0]
         assert (failed.action, failed.target, failed.result) == (
