@@ -22,6 +22,7 @@ from jupyterhub_af.catalogue import Catalogue
 from jupyterhub_af.policy.errors import AFError
 
 from .accept import IdRanges
+from .account_routes import make_account_routes
 from .agent import NOT_ROOT, Agent
 from .errors import StartError
 from .listen import Places, listen
@@ -132,7 +133,9 @@ class StorageApp(Application):
     async def _run(self, server: Server) -> None:
         """Serve until SIGTERM or SIGINT; work in progress is left to the next call."""
         http = HTTPServer(
-            make_application(server), max_body_size=16 * MAX_BODY_BYTES, body_timeout=30
+            make_application(server, make_account_routes(server)),
+            max_body_size=16 * MAX_BODY_BYTES,
+            body_timeout=30,
         )
         http.add_sockets(listen(self._places))
         stopped = asyncio.Event()

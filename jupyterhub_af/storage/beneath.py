@@ -34,7 +34,8 @@ class _OpenHow(ctypes.Structure):
 
 
 @cache
-def _libc() -> ctypes.CDLL:
+def libc() -> ctypes.CDLL:
+    """Return the C library, for the calls that Python does not have."""
     return ctypes.CDLL(None, use_errno=True)
 
 
@@ -43,7 +44,7 @@ def open_with_openat2(root_fd: int, path: str) -> int:
     how = _OpenHow(_FLAGS, 0, _NO_MAGICLINKS | _NO_SYMLINKS | _BENEATH)
     name, size = os.fsencode(path), ctypes.sizeof(how)
     while True:
-        fd = _libc().syscall(_OPENAT2, root_fd, name, ctypes.byref(how), size)
+        fd = libc().syscall(_OPENAT2, root_fd, name, ctypes.byref(how), size)
         if fd >= 0:
             return int(fd)
         code = ctypes.get_errno()

@@ -10,7 +10,7 @@ import asyncio
 import hmac
 import logging
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Literal, TypeVar
@@ -191,11 +191,14 @@ def _first_problem(error: ValidationError) -> str:
     return f"{place}: {first['msg']}" if place else first["msg"]
 
 
-def make_application(server: Server) -> Application:
-    """Return the agent's routes; they log themselves, once for each request."""
+def make_application(server: Server, more: Sequence[Any] = ()) -> Application:
+    """Return the agent's routes, with those of other topics.
+
+    They log themselves, once for each request.
+    """
     shared = {"server": server}
     return Application(
-        [("/ensure", EnsureRoute, shared), ("/health", HealthRoute, shared)],
+        [("/ensure", EnsureRoute, shared), ("/health", HealthRoute, shared), *more],
         default_handler_class=NoRoute,
         default_handler_args=shared,
         log_function=lambda _route: None,
