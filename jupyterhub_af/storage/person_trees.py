@@ -87,10 +87,10 @@ def move_trees(volume: Volume, whose: Whose, to: str) -> TreesReply:
     """
     check_component(to)
     after = Whose(to, whose.uid)
-    moved = tuple(_found(volume, after))
     trees = find_trees(volume, whose)
-    for path in trees:
-        target = f"{path.rpartition('/')[0]}/{to}"
+    targets = [f"{path.rpartition('/')[0]}/{to}" for path in trees]
+    moved = tuple(path for path in _found(volume, after) if path not in targets)
+    for target in targets:
         if _exists(volume, target):
             raise InTheWayError(target, is_untouched=not moved)
     for path in trees:
