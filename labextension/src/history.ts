@@ -17,7 +17,8 @@ export function lineText(
   const sentence = sentenceOf(line, trans);
   // Why the facility itself acted is in the sentence.
   const isOther =
-    ![user, FACILITY].includes(line.actor) && /^(server|account|backup)\./.test(line.action);
+    ![user, FACILITY].includes(line.actor) &&
+    /^(server|account|backup)\./.test(line.action);
   return isOther ? trans.__('%1 (by %2)', sentence, line.actor) : sentence;
 }
 
