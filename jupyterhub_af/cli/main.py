@@ -11,6 +11,7 @@ from pathlib import Path
 from jupyterhub_af import __version__
 
 from .account import add_account
+from .backup import add_backup
 from .check import add_check
 from .commands import Commands
 from .plan import add_plan
@@ -39,7 +40,8 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_up, add_check, add_show, add_plan, add_schema, add_account):
+    looking = (add_check, add_show, add_plan, add_schema)
+    for add in (_add_up, *looking, add_account, add_backup):
         add(commands)
     return parser
 

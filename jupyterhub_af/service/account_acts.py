@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from jupyterhub_af.line.peer import PeerAwayError, PeerRefusedError
 from jupyterhub_af.policy.account_messages import (
     AccountAct,
     AccountLine,
@@ -23,6 +22,7 @@ from jupyterhub_af.policy.messages import AuditEvent
 from jupyterhub_af.policy.names import make_slug
 
 from .accounts import Accounts
+from .agent_line import ask_agent
 from .asking import AskError
 from .desk import Desk
 from .hub_api import HubApi
@@ -121,7 +121,7 @@ class AccountActs:
         person = make_slug(line.name)
         wanted = MoveTrees(person=person, uid=line.uid, to=make_slug(new_name))
         try:
-            return await self._ask_agent("/accounts/move", wanted)
+            return await ask_agent(self.desk, "/accounts/move", wanted, TreesReply)
         except RefusedError as error:
             if error.rule == UNTOUCHED:
                 await self.desk.store.run(self.accounts.cancel_rename, line.name)
@@ -158,7 +158,8 @@ class AccountActs:
             return _working(f"{still} servers of {line.name} are being stopped.")
         await self.hub.delete_user(line.name)
         wanted = PersonTrees(person=make_slug(line.name), uid=line.uid)
-        if not (await self._ask_agent("/accounts/remove", wanted)).is_done:
+        trees = await ask_agent(self.desk, "/accounts/remove", wanted, TreesReply)
+        if not trees.is_done:
             return _working(f"The files of {line.name} are being removed.")
         await self.desk.store.run(self.accounts.finish_delete, line.name)
         await self._record(asked, "done")
@@ -175,19 +176,6 @@ class AccountActs:
             if server.pending is None:
                 await self.hub.stop_server(user, name)
         return len(servers)
-
-    async def _ask_agent(self, path: str, wanted: PersonTrees) -> TreesReply:
-        if self.desk.agent is None:
-            message = (
-                "This service has no line to a storage agent (ServiceApp.agent_url)."
-            )
-            raise RefusedError(503, "agent-away", message)
-        try:
-            return await self.desk.agent.ask(path, wanted, TreesReply)
-        except PeerRefusedError as error:
-            raise RefusedError(error.status, error.refusal.rule, str(error)) from error
-        except PeerAwayError as error:
-            raise RefusedError(503, "agent-away", str(error)) from error
 
     async def _record(
         self,

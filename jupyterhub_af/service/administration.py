@@ -1,4 +1,4 @@
-"""What the command line of an administrator asks: accounts.
+"""What the command line of an administrator asks: accounts and backups.
 
 Open to the secret that only who may read the facility's folder has. Every act is in the
 audit with the Unix name that the command line says.
@@ -6,6 +6,7 @@ audit with the Unix name that the command line says.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any, ClassVar
 
@@ -17,11 +18,21 @@ from jupyterhub_af.policy.account_messages import (
     PersonTrees,
 )
 from jupyterhub_af.policy.names import make_slug
+from jupyterhub_af.policy.restore_messages import (
+    AdminCopy,
+    AdminList,
+    AdminRestore,
+    AdminRun,
+    AdminVerify,
+)
 
 from .account_acts import AccountActs
+from .accounts import Accounts
+from .agent_line import agent_of, to_refused
+from .backup_acts import BackupActs
 from .desk import Desk
+from .hub_api import HubApi
 from .internal import InternalRoute
-from .refusal import RefusedError
 
 
 class AdminRoute(InternalRoute):
@@ -71,25 +82,21 @@ class AccountCopy(AdminRoute):
     async def post(self) -> None:
         """Pass the agent's stream on; one that breaks is no whole answer."""
         asked = self.read_body(AccountExport.model_validate_json)
-        if self.desk.agent is None:
-            message = (
-                "This service has no line to a storage agent (ServiceApp.agent_url)."
-            )
-            raise RefusedError(503, "agent-away", message)
+        agent = agent_of(self.desk)
         line = await self.acts.record_export(asked.name, asked.actor)
         wanted = PersonTrees(person=make_slug(line.name), uid=line.uid)
         try:
-            stream = self.desk.agent.stream("/accounts/export", wanted)
+            stream = agent.stream("/accounts/export", wanted)
             # closed with the connection, also where that ends in the middle
             async with aclosing(stream) as parts:
                 async for part in parts:
                     self.write(part)
                     await self.flush()
         except PeerRefusedError as error:
-            raise RefusedError(error.status, error.refusal.rule, str(error)) from error
+            raise to_refused(error) from error
         except PeerAwayError as error:
             if not self._headers_written:
-                raise RefusedError(503, "agent-away", str(error)) from error
+                raise to_refused(error) from error
             self._break_off()
 
     def _break_off(self) -> None:
@@ -98,11 +105,39 @@ class AccountCopy(AdminRoute):
         self.detach().close()
 
 
-def make_administration_routes(desk: Desk, acts: AccountActs) -> list[Any]:
+class Backups(InternalRoute):
+    """Do something with backups, and answer with what came of it."""
+
+    route = "admin-backups"
+    opens_to: ClassVar = {"admin": ("POST",)}
+
+    def initialize(self, desk: Desk, acts: BackupActs) -> None:  # type: ignore[override]
+        """Take the parts of the service, and the acts."""
+        super().initialize(desk)
+        self.acts = acts
+
+    async def post(self, act: str) -> None:
+        """Do what the address says, with the message that it takes."""
+        acts: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], Any]]] = {
+            "run": (AdminRun.model_validate_json, self.acts.run),
+            "list": (AdminList.model_validate_json, self.acts.list),
+            "verify": (AdminVerify.model_validate_json, self.acts.verify),
+            "restore": (AdminRestore.model_validate_json, self.acts.restore),
+            "copy": (AdminCopy.model_validate_json, self.acts.copy),
+        }
+        parse, perform = acts[act]
+        self.write_message(await perform(self.read_body(parse)))
+
+
+def make_administration_routes(
+    desk: Desk, accounts: Accounts, hub: HubApi
+) -> list[Any]:
     """Return the routes of the command line."""
-    parts = {"desk": desk, "acts": acts}
+    parts = {"desk": desk, "acts": AccountActs(desk, accounts, hub)}
+    backups = {"desk": desk, "acts": BackupActs(desk, accounts)}
     return [
         (r"/internal/admin/accounts", AccountBook, parts),
         (r"/internal/admin/accounts/record", AccountFile, parts),
         (r"/internal/admin/accounts/export", AccountCopy, parts),
+        (r"/internal/admin/backups/(run|list|verify|restore|copy)", Backups, backups),
     ]

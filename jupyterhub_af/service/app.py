@@ -26,7 +26,6 @@ from jupyterhub_af.catalogue import Catalogue
 from jupyterhub_af.line.peer import Peer
 from jupyterhub_af.policy.errors import ConfigError
 
-from .account_acts import AccountActs
 from .accounts import Accounts
 from .administration import make_administration_routes
 from .audit import Audit
@@ -285,7 +284,7 @@ class ServiceApp(Application):
 
     def _admin_routes(self, desk: Desk, hub_api: HubApi) -> list[Any]:
         accounts = Accounts(desk.store, desk.register, desk.audit)
-        return make_administration_routes(desk, AccountActs(desk, accounts, hub_api))
+        return make_administration_routes(desk, accounts, hub_api)
 
     def _listen(self, internal: Web, listeners: Listeners, public: Web) -> None:
         if self.socket:

@@ -26,6 +26,7 @@ from .account_routes import make_account_routes
 from .agent import NOT_ROOT, Agent
 from .errors import StartError
 from .listen import Places, listen
+from .restore_routes import make_restore_routes
 from .routes import MAX_BODY_BYTES, Process, Server, make_application
 
 _SHORTEST_SECRET = 16
@@ -133,7 +134,9 @@ class StorageApp(Application):
     async def _run(self, server: Server) -> None:
         """Serve until SIGTERM or SIGINT; work in progress is left to the next call."""
         http = HTTPServer(
-            make_application(server, make_account_routes(server)),
+            make_application(
+                server, [*make_account_routes(server), *make_restore_routes(server)]
+            ),
             max_body_size=16 * MAX_BODY_BYTES,
             body_timeout=30,
         )

@@ -63,6 +63,7 @@ def copy_facility(data: Path, volume: Path, *, at: float) -> str:
     part = folder / f".part-{os.getpid()}"
     shutil.rmtree(part, ignore_errors=True)
     try:
+        part.mkdir(mode=0o700)
         for path in (*_DATABASES, *_KEYS):
             _copy(data, part, path)
         part.rename(folder / name)

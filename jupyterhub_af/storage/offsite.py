@@ -29,6 +29,7 @@ from .manifest import Walk, write_manifest
 
 MANIFEST = "manifest.jsonl"
 _AREAS = ("private", "shared", "collab", "classes")
+_RECORDS = f"{BACKUPS}/.records"
 _TAG = "jupyterhub-af"
 _GENERATION = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}Z")
 _SOME_UNREAD = 3
@@ -150,16 +151,20 @@ def restore(repository: Repository, volume: Path) -> Path:
         If the folder holds something, or restic did not bring back everything.
     """
     repository.check()
-    volume.mkdir(mode=0o711, exist_ok=True)
+    volume.mkdir(exist_ok=True)
     if any(volume.iterdir()):
         msg = f"{volume} is not empty, and nothing was restored: give an empty folder."
         raise OffsiteError(msg)
     target = str(volume.resolve())
+    # closed until everything in it has its owners and modes again
+    volume.chmod(0o700)
     repository.run("restore", "latest", "--quiet", "--tag", _TAG, "--target", target)
     copies = list_copies(volume)
     if not copies:
         msg = "The copy that was restored has no manifest: it was not made by this command."
         raise OffsiteError(msg)
+    (volume / FOLDER).chmod(0o700)
+    volume.chmod(0o711)
     return volume / FOLDER / copies[0] / MANIFEST
 
 
@@ -175,6 +180,8 @@ def find_roots(volume: Path) -> Iterator[str]:
             whole = sorted(name for name in made if _GENERATION.fullmatch(name))
             if whole:
                 yield f"{path}/{whole[-1]}"
+                record = f"{_RECORDS}/{area}/{owner}/{whole[-1]}.json"
+                yield from (record,) if (volume / record).is_file() else ()
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -9,8 +9,6 @@ not theirs.
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import os
 import stat
 import subprocess
@@ -22,11 +20,11 @@ from jupyterhub_af.policy.account_messages import TreesReply
 from jupyterhub_af.policy.names import check_component, is_component
 from jupyterhub_af.policy.storage import BACKUPS
 
-from .beneath import libc
+from .beneath import rename_if_free
 from .ensure import Volume
 from .errors import AgentError, SomebodyElseError
 
-_NOREPLACE = 1
+_RECORDS = f"{BACKUPS}/.records"
 _LONGEST_SAID = 300
 
 
@@ -70,11 +68,12 @@ def find_trees(volume: Volume, whose: Whose) -> tuple[str, ...]:
         If the directory of that name is another person's.
     """
     check_component(whose.person)
-    return tuple(
-        f"{parent}/{whose.person}"
-        for parent in _parents(volume)
-        if _is_theirs(volume, parent, whose)
-    )
+    found: list[str] = []
+    for parent in _parents(volume):
+        if _is_theirs(volume, parent, whose):
+            # records first: whose they are is known by the generations they are about
+            found += [*_records_of(volume, parent, whose), f"{parent}/{whose.person}"]
+    return tuple(found)
 
 
 def move_trees(volume: Volume, whose: Whose, to: str) -> TreesReply:
@@ -120,6 +119,13 @@ def _parents(volume: Volume) -> Iterator[str]:
         finally:
             os.close(top_fd)
         yield from (f"{top}/{name}" for name in names if is_component(name))
+
+
+def _records_of(volume: Volume, parent: str, whose: Whose) -> list[str]:
+    """Return what is recorded of a person's generations, where that is."""
+    top, _, area = parent.partition("/")
+    path = f"{_RECORDS}/{area}/{whose.person}"
+    return [path] if top == BACKUPS and _exists(volume, path) else []
 
 
 def _found(volume: Volume, whose: Whose) -> Iterator[str]:
@@ -171,27 +177,10 @@ def _move(volume: Volume, path: str, to: str) -> None:
     parent, _, name = path.rpartition("/")
     with _opened(volume, parent) as parent_fd:
         try:
-            _rename_if_free(parent_fd, name, to)
+            rename_if_free(parent_fd, name, parent_fd, to)
         except FileExistsError as error:
             raise InTheWayError(f"{parent}/{to}", is_untouched=False) from error
         os.fsync(parent_fd)
-
-
-def _rename_if_free(parent_fd: int, name: str, to: str) -> None:
-    """Rename without ever replacing; where the file system cannot, look before."""
-    given = (parent_fd, os.fsencode(name), parent_fd, os.fsencode(to), _NOREPLACE)
-    if libc().renameat2(*given) == 0:
-        return
-    code = ctypes.get_errno()
-    if code not in (errno.EINVAL, errno.ENOSYS):
-        raise OSError(code, os.strerror(code), name)
-    # only the agent writes in the parent, so nobody can be faster
-    try:
-        os.stat(to, dir_fd=parent_fd, follow_symlinks=False)
-    except FileNotFoundError:
-        os.rename(name, to, src_dir_fd=parent_fd, dst_dir_fd=parent_fd)
-        return
-    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), to)
 
 
 def _remove(volume: Volume, path: str) -> None:

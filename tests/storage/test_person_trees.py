@@ -29,7 +29,12 @@ from jupyterhub_af.storage.person_trees import (
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs real uids")
 ANNA = Whose("student1", STUDENT)
-THEIRS = ("private/student1", "shared/shared/student1", "backups/shared/student1")
+THEIRS = (
+    "private/student1",
+    "shared/shared/student1",
+    "backups/.records/shared/student1",
+    "backups/shared/student1",
+)
 
 
 @pytest.fixture(params=[open_with_openat2, open_step_by_step], ids=["openat2", "steps"])
@@ -42,6 +47,11 @@ def volume(request, tmp_path):
         ("backups/shared", 0, 0),
         ("backups/shared/student1", STUDENT, STUDENT),
         ("backups/shared/student1/2026-11-20T10-00-00Z", STUDENT, STUDENT),
+        ("backups/.records", 0, 0),
+        ("backups/.records/shared", 0, 0),
+        ("backups/.records/shared/student1", 0, 0),
+        ("backups/.records/collabspace", 0, 0),
+        ("backups/.records/collabspace/student1", 0, 0),
         ("backups/collabspace", 0, 0),
         ("backups/collabspace/student1", 0, 2_000_001),
     ):
@@ -55,11 +65,7 @@ def volume(request, tmp_path):
 
 
 def test_a_person_s_trees_are_found_and_no_folder_of_their_name(volume):
-    assert find_trees(volume, ANNA) == (
-        "private/student1",
-        "shared/shared/student1",
-        "backups/shared/student1",
-    )
+    assert find_trees(volume, ANNA) == THEIRS
 
 
 def test_moved_trees_keep_all_and_a_second_call_changes_nothing(volume, tmp_path):
