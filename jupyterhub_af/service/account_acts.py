@@ -7,7 +7,7 @@ any step is completed by the next call.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from jupyterhub_af.policy.account_messages import (
@@ -18,8 +18,10 @@ from jupyterhub_af.policy.account_messages import (
     PersonTrees,
     TreesReply,
 )
+from jupyterhub_af.policy.facility import StorageArea
 from jupyterhub_af.policy.messages import AuditEvent
 from jupyterhub_af.policy.names import make_slug
+from jupyterhub_af.policy.storage_messages import TreeName
 
 from .accounts import Accounts
 from .agent_line import ask_agent
@@ -64,7 +66,12 @@ class AccountActs:
 
     async def list(self) -> tuple[AccountLine, ...]:
         """Return every account, with its running servers where the hub says them."""
-        lines = await self.desk.store.run(self.accounts.all)
+        found = await self.desk.store.run(self.accounts.all)
+        areas = (await self.desk.facility()).facility.storage
+        lines = tuple(
+            line.model_copy(update={"used_bytes": self._used_bytes(line, areas)})
+            for line in found
+        )
         try:
             live = [user for user, _ in await self.hub.live_servers()]
         except AskError:
@@ -72,6 +79,19 @@ class AccountActs:
         return tuple(
             line.model_copy(update={"servers": live.count(line.name)}) for line in lines
         )
+
+    def _used_bytes(
+        self, line: AccountLine, areas: Iterable[StorageArea]
+    ) -> int | None:
+        """Return what a person's trees take, as far as they were counted."""
+        slug = make_slug(line.name)
+        trees = (
+            self.desk.disks.find(TreeName(area=a.name, kind=a.kind, owner=slug))
+            for a in areas
+            if a.kind in ("private", "shared")
+        )
+        known = [t.used_bytes for t in trees if t and t.used_bytes is not None]
+        return sum(known) if known else None
 
     async def find(self, name: str) -> AccountLine:
         """Return the account of a name, of today or of before."""
