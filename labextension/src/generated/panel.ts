@@ -50,7 +50,7 @@ export interface ServerOfMine {
  */
 export interface AreaOfMine {
   name: string;
-  kind: 'private' | 'shared' | 'collab' | 'cvmfs';
+  kind: 'private' | 'shared' | 'collab' | 'cvmfs' | 'backup';
   path: string;
   read_only: boolean;
   survives: boolean;
