@@ -100,6 +100,7 @@ class FakeService:
         self.asked = 0
         self.opened: list[str | None] = []
         self.busy: list[dict[str, int]] = []
+        self.restored: list[dict[str, str]] = []
         self.refused: list[str] = []
         self.url = ""
         self._epoch = "e"
@@ -143,6 +144,7 @@ class FakeService:
             ("GET", "api/events"): self._stream,
             ("POST", "api/keep"): self._keep,
             ("POST", "api/busy"): self._busy,
+            ("POST", "api/restored"): self._restored,
         }
         found = known.get((request.command, path))
         if found is None:
@@ -185,6 +187,10 @@ class FakeService:
 
     def _busy(self, request: BaseHTTPRequestHandler) -> None:
         self.busy.append(read_json(request))
+        write(request, 204, None)
+
+    def _restored(self, request: BaseHTTPRequestHandler) -> None:
+        self.restored.append(read_json(request))
         write(request, 204, None)
 
 
