@@ -76,8 +76,10 @@ def _give_name_by_steps(folder: int, old: str, new: str) -> None:
     os.unlink(old, dir_fd=folder)
 
 
-def exchange_names(folder: int, one: str, other: str) -> None:
-    """Let two names change what they are of.
+def exchange_names(folder: int, one: str, other: str) -> str:
+    """Let two names change what they are of; return the name of what `other` was of.
+
+    That is `one`, but where it takes several steps and a third took it meanwhile.
 
     Raises
     ------
@@ -85,24 +87,29 @@ def exchange_names(folder: int, one: str, other: str) -> None:
         If one of them is of nothing.
     FileExistsError
         If a third took `other` meanwhile, where it takes several steps; then `one` is of
-        what it was, and what `other` was of has the name that the error tells.
+        what it was, and what `other` was of is kept under another name.
     """
     try:
         _rename(folder, one, other, _EXCHANGE)
     except OSError as error:
         if error.errno not in _UNKNOWN:
             raise
-        _exchange_by_steps(folder, one, other)
+        return _exchange_by_steps(folder, one, other)
+    return one
 
 
-def _exchange_by_steps(folder: int, one: str, other: str) -> None:
+def _exchange_by_steps(folder: int, one: str, other: str) -> str:
     aside = f"{one[:100]}.{secrets.token_hex(4)}"
     give_name(folder, other, aside)
     try:
         give_name(folder, one, other)
     except FileExistsError:
-        raise FileExistsError(errno.EEXIST, "taken", aside) from None
+        raise
     except OSError:
         give_name(folder, aside, other)
         raise
-    give_name(folder, aside, one)
+    try:
+        give_name(folder, aside, one)
+    except FileExistsError:
+        return aside
+    return one

@@ -145,7 +145,7 @@ def _put_in_place(ready: Place, name: str) -> str | None:
         return None
     while True:
         try:
-            exchange_names(ready.folder, kept, name)
+            return exchange_names(ready.folder, kept, name)
         except FileNotFoundError:
             # what was there went away meanwhile
             if _has_taken(ready.folder, kept, name):
@@ -156,8 +156,6 @@ def _put_in_place(ready: Place, name: str) -> str | None:
         except OSError:
             remove_entry(Place(ready.folder, kept))
             raise
-        else:
-            return kept
 
 
 def _has_taken(folder: int, old: str, new: str) -> bool:

@@ -245,15 +245,18 @@ def restore_and_write_at_once(world, rounds=6):
 
 def assert_nothing_lost(world, live, kept):
     assert set(world.contents()) == live
-    assert len(set(kept)) == len(kept)
+    # of several steps, one may find nothing there between two of another's
+    told = [path for path in kept if path is not None]
+    assert len(set(told)) == len(told)
     assert not [name for name in world.names() if name.endswith(".part")]
-    # every restore put one file there, and every one that was there is kept
-    assert len(world.names()) == len(kept) + 1
 
 
 def test_restores_that_race_keep_every_version(world):
     live, kept = restore_and_write_at_once(world)
     assert_nothing_lost(world, live, kept)
+    # every restore put one file there, and every one that was there is kept
+    assert None not in kept
+    assert len(world.names()) == len(kept) + 1
 
 
 def test_so_they_do_where_the_kernel_cannot_exchange_names(world, monkeypatch):
