@@ -275,6 +275,12 @@ def trees_of(mounts: Iterable[Mount], *, person: str) -> tuple[Tree, ...]:
     return tuple(found)
 
 
+def path_of(tree: Tree, mounts: Iterable[Mount]) -> str:
+    """Return where a tree is in a server that mounts it; empty where it does not."""
+    found = (m.path for m in mounts if m.source == tree.source and m.kind == tree.kind)
+    return next(found, "")
+
+
 def directories_of(mounts: Iterable[Mount], *, person: str) -> tuple[Directory, ...]:
     """Return what must exist on the volume for these mounts, parents first.
 

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 from jupyter_server.extension.application import ExtensionApp
 
 from jupyterlab_af.activity import Busy, BusyCounter, BusyReporter, to_body
+from jupyterlab_af.asked import Parts
 from jupyterlab_af.contents import mount_points
 from jupyterlab_af.exercises import deliver_exercises
 from jupyterlab_af.gateway import GatewayAddress
 from jupyterlab_af.generations import Shelf
 from jupyterlab_af.person import PersonWatch
 from jupyterlab_af.relay import Relay
-from jupyterlab_af.routes import Parts, routes_of
+from jupyterlab_af.routes import routes_of
 from jupyterlab_af.service import Service, ServiceAddress
 from jupyterlab_af.versions_routes import versions_routes
 

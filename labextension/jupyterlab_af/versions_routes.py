@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import tornado
 from tornado.web import HTTPError
 
+from jupyterlab_af.asked import FacilityHandler, Parts
 from jupyterlab_af.deleted import find_deleted
 from jupyterlab_af.difference import find_difference
 from jupyterlab_af.generations import Shelf
 from jupyterlab_af.restore import restore
-from jupyterlab_af.routes import NAMESPACE, FacilityHandler, Parts
+from jupyterlab_af.routes import NAMESPACE
 from jupyterlab_af.service import FacilityUnavailableError
 from jupyterlab_af.trouble import TroubleError
 from jupyterlab_af.versions import list_versions

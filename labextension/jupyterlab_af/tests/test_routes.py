@@ -26,6 +26,8 @@ ROUTES = {
     "/jupyterlab-af/events": {"GET"},
     "/jupyterlab-af/keep": {"POST"},
     "/jupyterlab-af/active": {"POST"},
+    "/jupyterlab-af/largest": {"GET"},
+    "/jupyterlab-af/recount": {"POST"},
     "/jupyterlab-af/clusters/([^/]+)": {"DELETE"},
     "/jupyterlab-af/clusters/([^/]+)/(.*)": {"GET"},
     "/jupyterlab-af/versions": {"GET"},
@@ -121,7 +123,7 @@ def own_routes(router):
 
 
 async def test_the_stream_is_handed_on(service, listen):
-    text = await listen("e-4")
+    text = await listen("e-5")
     head, _, events = text.partition("\r\n\r\n")
     assert "200 OK" in head
     assert "text/event-stream" in head
@@ -132,17 +134,17 @@ async def test_the_stream_is_handed_on(service, listen):
 
 
 async def test_a_tab_that_comes_again_says_what_it_heard(service, listen):
-    await listen("e-4")
+    await listen("e-5")
     await asyncio.sleep(0.3)
     text = await listen(
-        "e-5", "e-4", ("event: back", lambda: service.publish(history(3)))
+        "e-6", "e-5", ("event: back", lambda: service.publish(history(3)))
     )
     assert "event: me" not in text
-    assert service.opened == [None, "e-4"]
+    assert service.opened == [None, "e-5"]
 
 
 async def test_a_tab_that_leaves_ends_the_connection_to_the_service(service, listen):
-    await listen("e-4")
+    await listen("e-5")
     await until(lambda: not service.listeners)
 
 
@@ -190,7 +192,7 @@ async def test_every_tab_is_over_when_the_server_ends(service, listen, jp_server
             manager = jp_serverapp.extension_manager
             ending.append(asyncio.ensure_future(manager.stop_all_extensions()))
 
-    text = await listen("0\r\n\r\n", then=("e-4", end_it))
+    text = await listen("0\r\n\r\n", then=("e-5", end_it))
     assert text.endswith("0\r\n\r\n")
     await ending[0]
 
