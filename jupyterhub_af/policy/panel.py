@@ -210,6 +210,17 @@ class Busy(Message):
     quiet_seconds: Annotated[float, Field(ge=0, le=1e9)] | None = None
 
 
+class Restored(Message):
+    """Lab's server → service: its person brought an earlier version back.
+
+    ``path`` is where it was, below the server's root, and ``generation`` of when it is.
+    """
+
+    path: Annotated[str, Field(min_length=1, max_length=4096)]
+    generation: Annotated[str, Field(pattern=r"^[0-9T:Z-]{1,32}$")]
+    how: Literal["in-place", "copy"]
+
+
 def panel_schema() -> dict[str, Any]:
     """Return the JSON Schema of ``PanelEvent`` with all it is made of."""
     return TypeAdapter(PanelEvent).json_schema()

@@ -30,6 +30,10 @@ ROUTES = {
     "/jupyterlab-af/recount": {"POST"},
     "/jupyterlab-af/clusters/([^/]+)": {"DELETE"},
     "/jupyterlab-af/clusters/([^/]+)/(.*)": {"GET"},
+    "/jupyterlab-af/versions": {"GET"},
+    "/jupyterlab-af/versions/deleted": {"GET"},
+    "/jupyterlab-af/versions/difference": {"GET"},
+    "/jupyterlab-af/versions/restore": {"POST"},
 }
 # the pages of a dashboard: a browser that is nobody's is sent to log in
 PAGES = "/(.*)"
@@ -333,8 +337,12 @@ async def test_a_request_that_another_site_made_is_refused(
     login = await jp_fetch("login", follow_redirects=False, raise_error=False)
     cookies = "; ".join(c.split(";")[0] for c in login.headers.get_list("Set-Cookie"))
     assert cookies
-    asked = {"POST": "keep", "DELETE": f"clusters/{NAME}"}
-    for verb, path in asked.items():
+    asked = [
+        ("POST", "keep"),
+        ("POST", "versions/restore"),
+        ("DELETE", f"clusters/{NAME}"),
+    ]
+    for verb, path in asked:
         response = await http_server_client.fetch(
             f"{jp_base_url}jupyterlab-af/{path}",
             method=verb,

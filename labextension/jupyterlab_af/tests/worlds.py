@@ -121,6 +121,7 @@ class FakeService:
         self.asked = 0
         self.opened: list[str | None] = []
         self.busy: list[dict[str, int]] = []
+        self.restored: list[dict[str, str]] = []
         self.trees: list[tuple[str, str, dict[str, str]]] = []
         self.tree_answer: Any = None
         self.refused: list[str] = []
@@ -166,6 +167,7 @@ class FakeService:
             ("GET", "api/events"): self._stream,
             ("POST", "api/keep"): self._keep,
             ("POST", "api/busy"): self._busy,
+            ("POST", "api/restored"): self._restored,
             ("GET", "api/largest"): lambda r: self._tree(r, path, query, LARGEST),
             ("POST", "api/recount"): lambda r: self._tree(r, path, query, RECOUNT),
         }
@@ -218,6 +220,10 @@ class FakeService:
 
     def _busy(self, request: BaseHTTPRequestHandler) -> None:
         self.busy.append(read_json(request))
+        write(request, 204, None)
+
+    def _restored(self, request: BaseHTTPRequestHandler) -> None:
+        self.restored.append(read_json(request))
         write(request, 204, None)
 
 
