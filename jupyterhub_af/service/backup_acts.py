@@ -60,21 +60,21 @@ class BackupActs:
         about = await self._about(asked.area, asked.owner)
         await self._record(asked.actor, "run", about.target)
         wanted = BackupRunRequest(**about.which.model_dump())
-        return await ask_agent(self.desk, "/backups/run", wanted, BackupRunReply)
+        return await ask_agent(self.desk, "/backup/run", wanted, BackupRunReply)
 
     async def list(self, asked: AdminList) -> BackupListReply:
         """Tell which generations there are."""
         about = await self._about(asked.area, asked.owner)
         await self._record(asked.actor, "list", about.target)
         wanted = BackupListRequest(**about.which.model_dump(), count=asked.count)
-        return await ask_agent(self.desk, "/backups/list", wanted, BackupListReply)
+        return await ask_agent(self.desk, "/backup/list", wanted, BackupListReply)
 
     async def verify(self, asked: AdminVerify) -> VerifyReply:
         """Compare a tree with one of its generations."""
         tree, target = await self._tree(asked.area, asked.owner)
         wanted = TreeVerify(tree=tree, generation=asked.generation)
         await self._begin(asked.actor, "verify", target, wanted)
-        reply = await ask_agent(self.desk, "/backups/verify", wanted, VerifyReply)
+        reply = await ask_agent(self.desk, "/backup/verify", wanted, VerifyReply)
         if not reply.is_done:
             self.ongoing.add(_key("verify", wanted))
         return reply
@@ -84,7 +84,7 @@ class BackupActs:
         tree, target = await self._tree(asked.area, asked.owner)
         wanted = TreeRestore(tree=tree, generation=asked.generation, path=asked.path)
         await self._begin(asked.actor, "restore", target, wanted)
-        reply = await ask_agent(self.desk, "/backups/restore", wanted, RestoreReply)
+        reply = await ask_agent(self.desk, "/backup/restore", wanted, RestoreReply)
         if not reply.is_done:
             self.ongoing.add(_key("restore", wanted))
             return reply

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from contextlib import aclosing
 from functools import partial
-from typing import Any
 
 from jupyterhub_af.policy.account_messages import MoveTrees, PersonTrees, TreesReply
 from jupyterhub_af.policy.errors import UnsafeNameError
@@ -18,7 +17,7 @@ from .errands import Errands
 from .errors import AgentError, PlanError, to_storage_error
 from .export import export_trees
 from .person_trees import Whose, move_trees, remove_trees
-from .routes import BodyRoute, Server
+from .routes import BodyRoute, Rule, Server
 
 
 class PersonRoute(BodyRoute):
@@ -114,11 +113,11 @@ def _work_on(
         raise to_storage_error("of a person", error) from error
 
 
-def make_account_routes(server: Server) -> list[Any]:
+def account_routes(server: Server) -> tuple[Rule, ...]:
     """Return the routes; what goes on is known to all of them."""
     parts = {"server": server, "errands": Errands()}
-    return [
+    return (
         ("/accounts/move", MoveRoute, parts),
         ("/accounts/remove", RemoveRoute, parts),
         ("/accounts/export", ExportRoute, parts),
-    ]
+    )

@@ -19,15 +19,20 @@ from traitlets.config import Application
 
 from jupyterhub_af import __version__
 from jupyterhub_af.catalogue import Catalogue
+from jupyterhub_af.line.peer import Peer
 from jupyterhub_af.policy.errors import AFError
 
 from .accept import IdRanges
-from .account_routes import make_account_routes
+from .account_routes import account_routes
 from .agent import NOT_ROOT, Agent
+from .backup.line import DEADLINE_SECONDS, BackupLines
+from .backup.rounds import Backups
+from .backup_routes import backup_routes
 from .errors import StartError
 from .listen import Places, listen
-from .restore_routes import make_restore_routes
-from .routes import MAX_BODY_BYTES, Process, Server, make_application
+from .restore_routes import restore_routes
+from .routes import MAX_BODY_BYTES, Process, Rule, Server, make_application
+from .teller import Teller
 
 _SHORTEST_SECRET = 16
 _OTHERS = 0o077
@@ -77,6 +82,12 @@ class StorageApp(Application):
     deadline_seconds = Float(
         20.0, min=0.05, help="Seconds an area has to answer, default 20."
     ).tag(config=True)
+    backup_deadline_seconds = Float(
+        DEADLINE_SECONDS,
+        min=0.05,
+        help="Seconds that the backup of one tree may take, default 12 hours. One that "
+        "takes longer is ended, and /health says so.",
+    ).tag(config=True)
     first_uid = Integer(
         IdRanges().first_uid, help="Lowest uid (and own gid) of a person."
     ).tag(config=True)
@@ -93,12 +104,12 @@ class StorageApp(Application):
         try:
             # whatever the agent makes is closed until it is given away on purpose
             os.umask(_OTHERS)
-            asyncio.run(self._run(self._make_server()))
+            asyncio.run(self._run(*self._make_server()))
         except AFError as error:
             self.log.error("The storage agent did not start: %s", error)
             sys.exit(1)
 
-    def _make_server(self) -> Server:
+    def _make_server(self) -> tuple[Server, Backups]:
         volume = Path(self.volume)
         if not self.volume or not volume.is_absolute():
             msg = f"StorageApp.volume is {self.volume!r}; give an absolute path."
@@ -110,16 +121,33 @@ class StorageApp(Application):
             msg = "StorageApp.facility_file is empty; give the facility file's path."
             raise StartError(msg)
         catalogue = Catalogue(Path(self.facility_file), self.log, issuer=self.issuer)
-        return Server(
-            agent=Agent(
-                volume,
-                deadline_seconds=self.deadline_seconds,
-                ranges=IdRanges(self.first_uid, self.first_gid),
-            ),
+        ranges = IdRanges(self.first_uid, self.first_gid)
+        agent = Agent(volume, deadline_seconds=self.deadline_seconds, ranges=ranges)
+        backups = self._make_backups(agent, catalogue)
+        server = Server(
+            agent=agent,
             secrets=self._load_secrets(),
             catalogue=catalogue,
             log=self.log,
+            find_problems=backups.problems,
         )
+        return server, backups
+
+    def _make_backups(self, agent: Agent, catalogue: Catalogue) -> Backups:
+        service = (
+            Peer("service", self.service_url, self.service_secret_file)
+            if self.service_url and self.service_secret_file
+            else None
+        )
+        lines = BackupLines(
+            agent.volume,
+            catalogue,
+            Teller(service, self.log),
+            self.log,
+            ranges=agent.ranges,
+            deadline_seconds=self.backup_deadline_seconds,
+        )
+        return Backups(agent, lines, lambda: catalogue.current().facility)
 
     def _load_secrets(self) -> dict[Process, str]:
         """Return the secrets of who may ask; each pair of processes has its own."""
@@ -131,12 +159,17 @@ class StorageApp(Application):
             raise StartError(msg)
         return found
 
-    async def _run(self, server: Server) -> None:
+    def _routes(self, server: Server, backups: Backups) -> list[Rule]:
+        return [
+            *backup_routes(server, backups),
+            *restore_routes(server),
+            *account_routes(server),
+        ]
+
+    async def _run(self, server: Server, backups: Backups) -> None:
         """Serve until SIGTERM or SIGINT; work in progress is left to the next call."""
         http = HTTPServer(
-            make_application(
-                server, [*make_account_routes(server), *make_restore_routes(server)]
-            ),
+            make_application(server, self._routes(server, backups)),
             max_body_size=16 * MAX_BODY_BYTES,
             body_timeout=30,
         )
@@ -144,9 +177,12 @@ class StorageApp(Application):
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        rounds = asyncio.create_task(backups.watch())
         self._announce()
         await stopped.wait()
         http.stop()
+        rounds.cancel()
+        await backups.stop()
         self._withdraw()
 
     def _announce(self) -> None:

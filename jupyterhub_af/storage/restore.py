@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -163,8 +162,6 @@ def _bring_back(
 ) -> RestoreReply:
     kept: list[str] = []
     with _stage(live_fd) as stage_fd, _copied(source_fd, stage_fd, place) as copy_fd:
-        if os.fstat(live_fd).st_mode & stat.S_ISGID:
-            _hand_on_group(copy_fd)
         for name in names:
             kept += _put(copy_fd, live_fd, name, at)
         os.fsync(live_fd)
@@ -255,12 +252,6 @@ def _copy(source_fd: int, name: str, target_fd: int) -> None:
     """Copy with everything kept; links as links."""
     to = f"--target-directory=/proc/self/fd/{target_fd}"
     _run(["/bin/cp", "--archive", to, "--", f"./{name}"], source_fd, target_fd)
-
-
-def _hand_on_group(copy_fd: int) -> None:
-    """Have new files in what comes back take the folder's group: backups drop that bit."""
-    chmod = ("-type", "d", "-exec", "/bin/chmod", "g+s", "--", "{}", "+")
-    _run(["/usr/bin/find", "-P", ".", *chmod], copy_fd)
 
 
 def _run(command: list[str], cwd_fd: int, *more: int) -> None:

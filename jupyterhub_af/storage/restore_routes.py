@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from jupyterhub_af.policy.errors import UnsafeNameError
 from jupyterhub_af.policy.messages import Message
@@ -26,7 +26,7 @@ from .ensure import Volume
 from .errands import Errands
 from .errors import PlanError, to_storage_error
 from .restore import Wanted, restore_live
-from .routes import BodyRoute, Server
+from .routes import BodyRoute, Rule, Server
 
 T = TypeVar("T")
 
@@ -105,10 +105,10 @@ def _work_on(agent: Agent, area: str, work: Callable[[Volume], T]) -> T:
         raise to_storage_error(area, error) from error
 
 
-def make_restore_routes(server: Server) -> list[Any]:
+def restore_routes(server: Server) -> tuple[Rule, ...]:
     """Return the routes; what goes on is known to all of them."""
     parts = {"server": server, "errands": Errands()}
-    return [
-        ("/backups/verify", VerifyRoute, parts),
-        ("/backups/restore", RestoreRoute, parts),
-    ]
+    return (
+        ("/backup/verify", VerifyRoute, parts),
+        ("/backup/restore", RestoreRoute, parts),
+    )

@@ -20,6 +20,7 @@ from tornado.web import Application, HTTPError, RequestHandler, stream_request_b
 
 from jupyterhub_af import __version__
 from jupyterhub_af.catalogue import NOT_IN_FORCE, Catalogue
+from jupyterhub_af.policy.facility import Facility
 from jupyterhub_af.policy.messages import Health, Message, Refusal, parse_plan
 
 from .agent import Agent
@@ -39,6 +40,8 @@ class Server:
     secrets: Mapping[Process, str]
     catalogue: Catalogue
     log: logging.Logger
+    # what else is wrong with the storage, without a look at a disk
+    find_problems: Callable[[Facility], tuple[str, ...]] = lambda _facility: ()
 
 
 class AgentRoute(RequestHandler):
@@ -87,6 +90,7 @@ class HealthRoute(AgentRoute):
         """Answer with ``Health``."""
         edition = await asyncio.to_thread(self.server.catalogue.current)
         problems = await self.server.agent.find_problems()
+        problems += self.server.find_problems(edition.facility)
         if edition.problems:
             problems = (*problems, NOT_IN_FORCE)
         health = Health(
@@ -191,11 +195,11 @@ def _first_problem(error: ValidationError) -> str:
     return f"{place}: {first['msg']}" if place else first["msg"]
 
 
-def make_application(server: Server, more: Sequence[Any] = ()) -> Application:
-    """Return the agent's routes, with those of other topics.
+Rule = tuple[str, type[RequestHandler], dict[str, Any]]
 
-    They log themselves, once for each request.
-    """
+
+def make_application(server: Server, more: Sequence[Rule] = ()) -> Application:
+    """Return the agent's routes; they log themselves, once for each request."""
     shared = {"server": server}
     return Application(
         [("/ensure", EnsureRoute, shared), ("/health", HealthRoute, shared), *more],

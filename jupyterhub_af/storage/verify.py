@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from .manifest import Entry, sort_key
 
-_SET_ID = 0o6000
+# what backups drop: set-id bits of files; of folders those that hand on a group stay
+_DROPPED = {"file": 0o6000, "folder": 0o4000}
+_NOT_COPIED = ("pipe", "device")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,10 @@ def find_differences(
 ) -> Iterator[Difference]:
     """Return how the second list differs from the first; both in the walk's order.
 
-    ``is_generation``: in one of them set-id bits are dropped, as backups do.
+    ``is_generation``: one of them is a backup, which has no set-id bits, pipes, devices.
     """
+    if is_generation:
+        wanted, found = _without_specials(wanted), _without_specials(found)
     left, right = iter(wanted), iter(found)
     one, other = next(left, None), next(right, None)
     while one is not None or other is not None:
@@ -80,7 +84,11 @@ def _shown(text: str) -> str:
 
 
 def _without_set_id(entry: Entry) -> str:
-    return oct(entry.mode & ~_SET_ID)[2:]
+    return oct(entry.mode & ~_DROPPED.get(entry.type, 0))[2:]
+
+
+def _without_specials(entries: Iterable[Entry]) -> Iterator[Entry]:
+    return (entry for entry in entries if entry.type not in _NOT_COPIED)
 
 
 _READ: dict[str, Callable[[Entry], str]] = {

@@ -109,18 +109,18 @@ def test_a_whole_tree_comes_back_beside_what_is_there(volume, live):
     assert not list(live.glob(".af-restore-*"))
 
 
-def test_folders_of_a_group_hand_on_their_group_again(volume, tmp_path):
+def test_folders_of_a_group_still_hand_on_their_group(volume, tmp_path):
     gid = GIDS["hackathon/gw"]
     source, made = tmp_path / GW.source, tmp_path / GW.backups / TIME
     for folder in (source, made / "data" / "deep"):
         folder.mkdir(parents=True)
     for folder in (source, made / "data", made / "data" / "deep"):
         os.chown(folder, 0, gid)
-        folder.chmod(0o770)
-    source.chmod(0o2770)
+        folder.chmod(0o2770)
     restore_live(volume, Wanted(GW, TIME, "data"), at=AT)
     for folder in (source / "data", source / "data" / "deep"):
         assert oct(folder.stat().st_mode & 0o7777) == "0o2770"
+        assert folder.stat().st_gid == gid
 
 
 @pytest.mark.parametrize(

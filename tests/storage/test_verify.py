@@ -138,11 +138,25 @@ def test_what_a_copy_lost_is_found(original, copy, change, words):
     assert all("\n" not in line for line in found)
 
 
-def test_a_generation_may_lack_set_id_bits_and_nothing_else(original, copy):
+def test_a_generation_may_lack_set_id_bits_and_pipes_and_nothing_else(original, copy):
+    (original / "tree" / "program").chmod(0o4755)
     wanted = manifest(original)
+    (copy / "tree" / "pipe").unlink()
+    found = differences(wanted, copy)
+    modes = [f"tree/{name}: mode is 755, not 4755" for name in PROGRAMS]
+    assert [line for line in found if "mode" in line] == modes
+    assert "tree/pipe: is missing" in found
+    # what was removed from a folder is a change of that folder
+    assert differences(wanted, copy, is_generation=True) == [
+        line for line in found if line.startswith("tree: time is")
+    ]
     (copy / "tree" / "a folder").chmod(0o775)
-    assert differences(wanted, copy) == ["tree/a folder: mode is 775, not 2775"]
-    assert differences(wanted, copy, is_generation=True) == []
+    assert "tree/a folder: mode is 775, not 2775" in differences(
+        wanted, copy, is_generation=True
+    )
+
+
+PROGRAMS = ("program", "the same program")
 
 
 def test_a_walk_never_leaves_the_tree_whatever_is_exchanged(tmp_path, original):

@@ -5,6 +5,7 @@ argv=$1 down=$2 up=$3
 shift 4
 # rsync holds descriptors open too, so an empty word says where the list ends
 printf '%s\0' "$@" '' >&"$argv"
-cat <&"$down" {up}>&- &
-exec {down}<&-
-exec cat >&"$up"
+cat <&0 >&"$up" {down}<&- &
+exec {up}>&-
+# as ssh does, it ends when the other end has
+exec cat <&"$down"
