@@ -82,7 +82,7 @@ def _run(parsed: argparse.Namespace) -> int:
     begun = time.time()
     trees = line.ask(f"{_PATH}/run", BackupRunReply, asked).trees
     wanted = {tree.model_dump_json() for tree in trees}
-    return _wait(line, AdminList(**asked.model_dump(), count=1), wanted, begun)
+    return _wait(line, AdminList(**asked.model_dump(), count=0), wanted, begun)
 
 
 def _wait(line: ServiceLine, asked: AdminList, wanted: set[str], begun: float) -> int:

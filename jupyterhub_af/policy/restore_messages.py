@@ -26,9 +26,9 @@ class AdminRun(Message):
 
 
 class AdminList(AdminRun):
-    """command line → service: tell the newest ``count`` generations."""
+    """command line → service: tell the newest ``count`` generations; 0: only states."""
 
-    count: Annotated[int, Field(ge=1, le=10000)] = 100
+    count: Annotated[int, Field(ge=0, le=10000)] = 100
 
 
 class AdminVerify(Message):

@@ -65,7 +65,9 @@ class BackupActs:
     async def list(self, asked: AdminList) -> BackupListReply:
         """Tell which generations there are."""
         about = await self._about(asked.area, asked.owner)
-        await self._record(asked.actor, "list", about.target)
+        # whether trees are idle is no look at what is in them
+        if asked.count:
+            await self._record(asked.actor, "list", about.target)
         wanted = BackupListRequest(**about.which.model_dump(), count=asked.count)
         return await ask_agent(self.desk, "/backup/list", wanted, BackupListReply)
 

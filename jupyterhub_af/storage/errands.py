@@ -33,9 +33,10 @@ class Errands:
         running = self._running.get(name)
         if running is None:
             running = self._running[name] = self._lines.submit(name, work)
-        await asyncio.wait(
-            [asyncio.wrap_future(running)], timeout=self.patience_seconds
-        )
+        waiting = asyncio.wrap_future(running)
+        # of an error after our patience the next call hears
+        waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait([waiting], timeout=self.patience_seconds)
         if not running.done():
             return None
         self._running.pop(name, None)

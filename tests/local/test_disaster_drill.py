@@ -172,3 +172,6 @@ def bring_back_a_mistake(data: Path, person: Person) -> None:
     ]
     assert ("backup.restore", "student1/private", "student1") in audit
     assert ("backup.verify", "student1/private", "student1") in audit
+    # each look once, however often the command line asked whether it is done
+    assert len([line for line in audit if line[0] == "backup.run"]) == 1
+    assert len([line for line in audit if line[0] == "backup.list"]) == 2

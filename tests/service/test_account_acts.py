@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import tarfile
+import threading
 import time
 
 import pytest
@@ -182,6 +183,30 @@ def test_an_export_is_whole_or_not_there(place, account):
     assert account("export", "anna", "--to", str(other))[0] == 1
     assert [p.name for p in place.data.glob("*.tar*")] == ["anna.tar"]
     assert list(place.data.glob(".*")) == []
+
+
+def test_an_export_that_breaks_off_leaves_no_file(place, account):
+    place.add("anna")
+    with (place.volume / "private/anna/large").open("wb") as file:
+        file.truncate(64 * 1024**3)
+    found = []
+
+    def export() -> None:
+        found.append(account("export", "anna", "--to", str(place.data / "anna.tar")))
+
+    exporting = threading.Thread(target=export)
+    exporting.start()
+    try:
+        deadline = time.monotonic() + 60
+        while not any(p.stat().st_size for p in place.data.glob(".*.part")):
+            assert time.monotonic() < deadline
+            assert exporting.is_alive(), found
+            time.sleep(0.01)
+    finally:
+        place.stop_agent(signal.SIGKILL)
+        exporting.join(60)
+    assert found == [(1, "", "The service broke off its answer; its log says why.")]
+    assert list(place.data.glob("*.tar")) + list(place.data.glob(".*")) == []
 
 
 def test_the_list_shows_everybody(place, account):
