@@ -24,7 +24,8 @@ from .beneath import rename_if_free
 from .ensure import Volume
 from .errors import AgentError, SomebodyElseError
 
-_RECORDS = f"{BACKUPS}/.records"
+# the agent's own folders: how generations were made, and what was counted in trees
+_RECORDS, _COUNTS = f"{BACKUPS}/.records", ".usage"
 _LONGEST_SAID = 300
 
 
@@ -94,6 +95,7 @@ def move_trees(volume: Volume, whose: Whose, to: str) -> TreesReply:
             raise InTheWayError(target, is_untouched=not moved)
     for path in trees:
         _move(volume, path, to)
+    _forget_counts(volume, whose)
     return TreesReply(is_done=True, trees=(*moved, *trees))
 
 
@@ -102,23 +104,37 @@ def remove_trees(volume: Volume, whose: Whose) -> TreesReply:
     trees = find_trees(volume, whose)
     for path in trees:
         _remove(volume, path)
+    _forget_counts(volume, whose)
     return TreesReply(is_done=True, trees=trees)
+
+
+def _forget_counts(volume: Volume, whose: Whose) -> None:
+    """Remove what was counted of trees of that name, file names included.
+
+    A group's folder called so is counted again.
+    """
+    for area in _names_in(volume, _COUNTS):
+        with _opened(volume, f"{_COUNTS}/{area}") as area_fd:
+            for name in _names_in(volume, f"{_COUNTS}/{area}"):
+                if name.startswith(f"{whose.person}.sqlite"):
+                    os.unlink(name, dir_fd=area_fd)
 
 
 def _parents(volume: Volume) -> Iterator[str]:
     """Return the folders of the volume that hold trees of people."""
     yield "private"
     for top in ("shared", BACKUPS):
-        try:
-            top_fd = volume.open(top)
-        except FileNotFoundError:
-            continue
-        try:
-            with os.scandir(top_fd) as entries:
-                names = sorted(entry.name for entry in entries)
-        finally:
-            os.close(top_fd)
+        names = _names_in(volume, top)
         yield from (f"{top}/{name}" for name in names if is_component(name))
+
+
+def _names_in(volume: Volume, path: str) -> list[str]:
+    """Return what a folder holds; one that is not there holds nothing."""
+    try:
+        with _opened(volume, path) as found, os.scandir(found) as entries:
+            return sorted(entry.name for entry in entries)
+    except FileNotFoundError:
+        return []
 
 
 def _records_of(volume: Volume, parent: str, whose: Whose) -> list[str]:

@@ -136,6 +136,16 @@ def test_removed_is_all_of_one_person_and_nothing_that_links_lead_to(volume, tmp
     assert (tmp_path / "backups/collabspace/student1").is_dir()
 
 
+@pytest.mark.parametrize("act", [remove_trees, lambda v, w: move_trees(v, w, "anna")])
+def test_what_was_counted_under_the_name_is_forgotten(volume, tmp_path, act):
+    for name in ("student1", "student2", "student11"):
+        (tmp_path / ".usage/private").mkdir(parents=True, exist_ok=True)
+        (tmp_path / f".usage/private/{name}.sqlite").write_text("names of files")
+    act(volume, ANNA)
+    left = {path.name for path in (tmp_path / ".usage/private").iterdir()}
+    assert left == {"student2.sqlite", "student11.sqlite"}
+
+
 def test_a_link_in_the_tree_s_own_place_is_left(volume, tmp_path):
     subprocess.run(["rm", "-r", tmp_path / "private/student1"], check=True)
     (tmp_path / "private/student1").symlink_to("student2")
