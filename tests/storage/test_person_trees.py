@@ -93,6 +93,55 @@ def test_a_move_that_was_cut_off_is_completed(volume, tmp_path):
     )
 
 
+_KILLED = """
+import os, sys
+from jupyterhub_af.storage import person_trees
+from jupyterhub_af.storage.beneath import choose_opener
+from jupyterhub_af.storage.ensure import Volume
+step, left = sys.argv[2], int(sys.argv[3])
+real = getattr(person_trees, step)
+def counted(*given):
+    global left
+    if left == 0:
+        print("here", flush=True)
+        sys.stdin.read()
+    left -= 1
+    return real(*given)
+setattr(person_trees, step, counted)
+volume = Volume(os.open(sys.argv[1], os.O_RDONLY), choose_opener())
+whose = person_trees.Whose("student1", 1_000_001)
+if step == "_remove":
+    person_trees.remove_trees(volume, whose)
+else:
+    person_trees.move_trees(volume, whose, "anna")
+"""
+
+
+@pytest.mark.parametrize("count", range(4))
+@pytest.mark.parametrize("step", ["_move", "_remove"])
+def test_an_agent_killed_at_any_step_is_followed_by_one_that_completes(
+    volume, tmp_path, step, count
+):
+    process = subprocess.Popen(
+        [sys.executable, "-c", _KILLED, str(tmp_path), step, str(count)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == b"here\n"
+    process.kill()
+    process.communicate()
+    if step == "_remove":
+        remove_trees(volume, ANNA)
+        assert find_trees(volume, ANNA) == ()
+    else:
+        move_trees(volume, ANNA, "anna")
+        assert find_trees(volume, Whose("anna", STUDENT)) == tuple(
+            path.replace("student1", "anna") for path in THEIRS
+        )
+    assert (tmp_path / "private/student2/other.ipynb").exists()
+    assert (tmp_path / "backups/collabspace/student1").is_dir()
+
+
 @pytest.mark.parametrize("path", ["private/anna", "shared/shared/anna"])
 def test_nothing_is_moved_to_where_something_is(volume, tmp_path, path):
     (tmp_path / path).mkdir()
