@@ -14,12 +14,22 @@ Fullness = Literal["ok", "near", "full"]
 
 
 def fullness_of(usage: TreeUsage) -> Fullness:
-    """Return how full a tree is: from 90 % near, from 100 % full; not counted is ok."""
+    """Return how full a tree is: from 90 % near, from 100 % full; not counted is ok.
+
+    A file system that holds a tree to its quota refuses a write before the last byte is
+    used, so such a tree is full when next to nothing fits.
+    """
     if usage.quota_bytes is None or usage.used_bytes is None:
         return "ok"
-    if usage.used_bytes >= usage.quota_bytes:
+    left = usage.quota_bytes - usage.used_bytes
+    is_held = usage.enforced_by not in (None, "accounting")
+    if left <= (_least_left(usage.quota_bytes) if is_held else 0):
         return "full"
     return "near" if usage.used_bytes >= NEAR * usage.quota_bytes else "ok"
+
+
+def _least_left(quota_bytes: int) -> int:
+    return min(LEAST_FREE_BYTES, quota_bytes // 50)
 
 
 def needs_rescue(reply: UsageReply) -> bool:

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jupyterhub_af.policy.messages import EnsureReply
-from jupyterhub_af.policy.storage import Directory
+from jupyterhub_af.policy.storage import Directory, is_tree
 
 from .accept import Owners
 from .beneath import Opener
 from .errors import ObstacleError, SomebodyElseError
+from .quota.holder import make_tree
 
 _TRIES = 3
 _CLOSED = 0o700
@@ -93,7 +94,8 @@ def _make(volume: Volume, path: str) -> bool:
     parent, _, name = path.rpartition("/")
     parent_fd = volume.open(parent) if parent else os.dup(volume.root_fd)
     try:
-        os.mkdir(name, _CLOSED, dir_fd=parent_fd)
+        if not (is_tree(path) and make_tree(parent_fd, name)):
+            os.mkdir(name, _CLOSED, dir_fd=parent_fd)
     except FileExistsError:
         return False
     finally:
