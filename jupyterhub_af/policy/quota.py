@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from .sentence import Sentence, say
 from .storage_messages import TreeUsage, UsageReply
+from .units import format_memory
 
 NEAR = 0.9
 # below this no server could write even its own settings into a home
@@ -37,9 +39,25 @@ def needs_rescue(reply: UsageReply) -> bool:
 
     So it is where the person's private tree is full, or the whole volume is.
     """
+    return explain_rescue(reply) is not None
+
+
+def explain_rescue(reply: UsageReply) -> Sentence | None:
+    """Return the words for a person whose next server is a rescue, None if it is none."""
+    for usage in reply.usages:
+        if usage.tree.kind == "private" and fullness_of(usage) == "full":
+            return say(
+                "Your area {area} is full: {used} of {quota}. This server will be one to "
+                "clean up with: your files are there, its home is elsewhere and goes "
+                "with it. Delete what you no longer need, then start it again.",
+                area=usage.tree.area,
+                used=format_memory(usage.used_bytes or 0),
+                quota=format_memory(usage.quota_bytes or 0),
+            )
     if reply.free_bytes < LEAST_FREE_BYTES:
-        return True
-    return any(
-        usage.tree.kind == "private" and fullness_of(usage) == "full"
-        for usage in reply.usages
-    )
+        return say(
+            "The facility's disk is full, so nothing can be saved. This server will be "
+            "one to clean up with: your files are there, its home is elsewhere and goes "
+            "with it. The administrators see it too."
+        )
+    return None

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from logging import Logger
@@ -30,6 +31,7 @@ from .worker import Job
 FOLDER = ".usage"
 _WORKER = ("-m", "jupyterhub_af.storage.usage.worker")
 _LONGEST_COUNT_SECONDS = 6 * 3600
+_LET_GO_SECONDS = 1
 
 
 class CountError(AFError):
@@ -125,10 +127,12 @@ class Counts:
             await asyncio.wait(under_way, timeout=seconds)
 
     def close(self) -> None:
-        """Count nothing more."""
+        """Count nothing more; what counted is gone then, as far as the kernel ends it."""
         self._is_over = True
         for process in tuple(self._processes):
             process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_LET_GO_SECONDS)
 
     def _take(self, tree: Tree, counted: asyncio.Future[Totals]) -> None:
         """Take what a count came to, back in the event loop."""
