@@ -21,14 +21,16 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 
 
 @contextmanager
-def mounted(folder: Path, kind: str, size: int) -> Iterator[Path]:
+def mounted(
+    folder: Path, kind: str, size: int, *, at: Path | None = None
+) -> Iterator[Path]:
     """Give a mounted disk of a kind and a size in bytes; skip where there is none."""
-    image, place = folder / f"{kind}.img", folder / kind
+    image, place = folder / f"{kind}.img", at or folder / kind
     with image.open("wb") as file:
         file.truncate(size)
     if shutil.which(_MAKE[kind][0]) is None:
         pytest.skip(f"{_MAKE[kind][0]} is not installed")
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     run(*_MAKE[kind], str(image))
     loop = subprocess.run(
         ["mount", "-o", "loop,nosuid,nodev", str(image), str(place)],

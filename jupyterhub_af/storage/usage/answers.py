@@ -68,7 +68,7 @@ class Answers:
         full = [tree for tree in trees if fullness_of(look.usages[tree]) == "full"]
         if full and request.patience_seconds:
             for tree in full:
-                self.counts.want(tree, is_asked=True)
+                self.counts.want(tree, is_asked=True, is_urgent=True)
             await self.counts.wait_for(full, request.patience_seconds)
             look = await self._look(trees, is_waited=True)
         for tree in set(trees) - look.absent:

@@ -97,11 +97,17 @@ class Counts:
         state = self._states.get(tree)
         return state.asked_at + self.pace.least_seconds if state else self._clock()
 
-    def want(self, tree: Tree, *, is_asked: bool = False) -> bool:
-        """Have a tree counted soon; False where it was just counted, or waits already."""
+    def want(
+        self, tree: Tree, *, is_asked: bool = False, is_urgent: bool = False
+    ) -> bool:
+        """Have a tree counted soon; False where it was just counted, or waits already.
+
+        ``is_urgent``: a start hangs on it, so that it is counted again however soon.
+        """
         state = self._states.setdefault(tree, _State())
         now = self._clock()
-        if state.under_way or now < state.asked_at + self.pace.least_seconds:
+        is_early = now < state.asked_at + self.pace.least_seconds
+        if state.under_way or (is_early and not is_urgent):
             return False
         state.asked_at = now
         line = f"{tree.area}:{'asked' if is_asked else 'due'}"
