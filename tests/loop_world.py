@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -57,13 +57,12 @@ def run(*command: str) -> str:
 
 def fill(path: Path, *, leave: int = 0) -> int:
     """Fill the disk that a path is on with one file; return the file's size."""
-    block = os.urandom(65536)
     with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(block)
-        except OSError:
-            pass
+        for size in (65536, 512):
+            block = os.urandom(size)
+            with suppress(OSError):
+                while file.write(block):
+                    pass
         size = max(0, file.tell() - leave)
         file.truncate(size)
         os.fsync(file.fileno())

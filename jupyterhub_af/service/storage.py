@@ -41,8 +41,12 @@ class Disks:
         """Take the agent's word; return what is different from before."""
         changed = tuple(u for u in reply.usages if self._usages.get(u.tree) != u)
         self._usages.update((usage.tree, usage) for usage in reply.usages)
-        self._free_bytes = reply.free_bytes
         return changed
+
+    def put_free(self, free_bytes: int) -> bool:
+        """Take what is free on the disk; tell whether it is full now and was not, or was."""
+        before, self._free_bytes = self.is_volume_full, free_bytes
+        return before != self.is_volume_full
 
     def keep_only(self, names: Iterable[TreeName]) -> None:
         """Forget the trees that nobody works in."""

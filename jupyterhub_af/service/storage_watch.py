@@ -90,19 +90,24 @@ class StorageWatch:
         names = list(dict.fromkeys(worker.tree for worker in workers))
         self._desk.disks.keep_only(names)
         await self._recount_ended()
-        for some in _batches(names):
-            reply = await self._agent.ask(
-                "/usage", TreesRequest(trees=some), UsageReply
-            )
+        disks, free_bytes = self._desk.disks, []
+        # with nobody at work the disk itself is asked about
+        for some in [*_batches(names)] or [()]:
+            request = TreesRequest(trees=some)
+            reply = await self._agent.ask("/usage", request, UsageReply)
+            free_bytes.append(reply.free_bytes)
             await self._take(reply, workers)
+        if disks.put_free(min(free_bytes)):
+            self._desk.changes.touch(None, "storage")
 
     async def _recount_ended(self) -> None:
         """Have the trees of servers that ended counted: their people may start again."""
-        ended, self._ended = self._ended, set()
+        ended = frozenset(self._ended)
         starts = (await self._desk.find_starts(ended)).values()
         names = [worker.tree for start in starts for worker in _workers(start)]
         for some in _batches(list(dict.fromkeys(names))):
             await self._agent.ask("/recount", RecountRequest(trees=some), RecountReply)
+        self._ended -= ended
 
     async def _look_for_ever(self) -> None:
         while True:
@@ -132,15 +137,12 @@ class StorageWatch:
         disks.news.clear()
 
     async def _take(self, reply: UsageReply, workers: Sequence[_Worker]) -> None:
-        was_full = self._desk.disks.is_volume_full
         before = {u.tree: self._desk.disks.find(u.tree) for u in reply.usages}
         changed = {usage.tree: usage for usage in self._desk.disks.take(reply)}
         for usage in changed.values():
             old = before[usage.tree]
             if old is None or old.counted_at != usage.counted_at:
                 self._desk.disks.expected.discard(usage.tree)
-        if was_full != self._desk.disks.is_volume_full:
-            self._desk.changes.touch(None, "storage")
         for worker in workers:
             if worker.tree in changed:
                 self._desk.changes.touch(worker.user, "storage")

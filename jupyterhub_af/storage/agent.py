@@ -69,7 +69,7 @@ class Agent:
         """Return what is wrong with the volume, in words; nothing is written."""
         found = [] if os.geteuid() == 0 else [NOT_ROOT]
         silent = self.lines.silent_areas(self.deadline_seconds)
-        if areas := tuple(area for area in silent if area != _HEALTH):
+        if areas := tuple(area for area in silent if not area.startswith(":")):
             found.append(str(to_silence_error(areas, self.deadline_seconds)))
         look = asyncio.wrap_future(self.lines.submit(_HEALTH, self._look))
         try:

@@ -21,7 +21,7 @@ from tornado.web import Application, HTTPError, RequestHandler, stream_request_b
 from jupyterhub_af import __version__
 from jupyterhub_af.catalogue import NOT_IN_FORCE, Catalogue
 from jupyterhub_af.policy.messages import Health, Message, Refusal, parse_plan
-from jupyterhub_af.policy.storage import trees_of
+from jupyterhub_af.policy.storage import Tree, trees_of
 
 from .agent import Agent
 from .errors import AgentError, BodyError
@@ -183,10 +183,17 @@ class EnsureRoute(BodyRoute):
         """Ensure the plan's directories and say what was made and mended."""
         plan = self.read_body(parse_plan, "plan")
         reply = await self.server.agent.ensure_plan(plan)
-        await self.server.answers.hold(trees_of(plan.mounts, person=plan.person))
+        await self._hold(trees_of(plan.mounts, person=plan.person))
         counts = (plan.user, len(reply.made), len(reply.mended))
         self.server.log.info("Ensured the areas of %r: %s made, %s mended", *counts)
         return reply
+
+    async def _hold(self, trees: tuple[Tree, ...]) -> None:
+        """Hold trees to their quotas; what fails is done at the next look at them."""
+        try:
+            await self.server.answers.hold(trees)
+        except AgentError as error:
+            self.server.log.warning("Could not look at quotas: %s", error)
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 from service_world import ACCESS, GROUPS, ServiceProcess, Stream, running
 
-from jupyterhub_af.line.peer import Peer
+from jupyterhub_af.line.peer import Peer, PeerRefusedError
 from jupyterhub_af.line.sessions import close_sessions
 from jupyterhub_af.policy.messages import Refusal, ServerEvent
 from jupyterhub_af.service.panel import View, make_events
@@ -337,3 +337,33 @@ def test_a_count_that_is_asked_for_is_in_the_panel_within_seconds(
         ] != 2000:
             pass
         assert tree["used_bytes"] == 5 * MIB
+
+
+async def test_a_full_disk_is_told_to_everybody_also_while_nobody_works(
+    desk, watch, agent
+):
+    agent.free_bytes = 0
+    await watch.look()
+    assert desk.disks.is_volume_full
+    assert agent.trees_asked("/usage") == []
+    assert (await panel(desk, "anna")).volume_is_full
+    agent.free_bytes = 10**9
+    await watch.look()
+    assert not (await panel(desk, "anna")).volume_is_full
+
+
+async def test_a_count_after_a_server_waits_for_an_agent_that_is_away(
+    desk, begin, watch, agent
+):
+    start = await run_server(desk, begin, "anna")
+    event = ServerEvent(
+        user="anna", server_name="", start_id=start.plan.start_id, state="stopped"
+    )
+    await desk.take_server_event(event)
+    agent.refusal = (503, {"message": "The disk is slow.", "rule": "storage-slow"})
+    with pytest.raises(PeerRefusedError):
+        await watch.look()
+    agent.refusal = None
+    agent.asked.clear()
+    await watch.look()
+    assert agent.trees_asked("/recount") == ["private/anna", "collab/GW"]

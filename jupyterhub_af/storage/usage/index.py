@@ -78,8 +78,12 @@ class IndexWriter:
         self._aside = path.with_name(f"{path.name}.{os.getpid()}.part")
         _clear_parts(path)
         self._database = sqlite3.connect(self._aside, isolation_level=None)
-        self._database.executescript(_TABLES)
-        self._database.execute("BEGIN")
+        try:
+            self._database.executescript(_TABLES)
+            self._database.execute("BEGIN")
+        except sqlite3.Error:
+            self.abandon()
+            raise
 
     def add_files(self, folder: int, files: list[File]) -> None:
         """Add the largest files of a folder."""
