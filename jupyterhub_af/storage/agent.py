@@ -7,6 +7,7 @@ killed and started again at any moment.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from .beneath import Opener, choose_opener
 from .ensure import Volume, ensure_directories
 from .errors import AgentError, to_silence_error, to_storage_error
 from .lines import Lines
+from .probe import Lack, find_advice, find_lacks, no_lists
 
 T = TypeVar("T")
 Ensure = Callable[[Volume, Sequence[Directory], Owners], EnsureReply]
@@ -45,6 +47,10 @@ class Agent:
     opener: Opener = field(default_factory=choose_opener)
     ensure: Ensure = ensure_directories
     lines: Lines = field(default_factory=Lines)
+    # what file systems were seen to lack, by area; ":health" is the volume as a whole
+    lacks: dict[str, tuple[Lack, ...]] = field(default_factory=dict)
+    # what the file system of an area said when a plan needed it last, if it failed
+    failures: dict[str, str] = field(default_factory=dict)
 
     async def ensure_plan(self, plan: ServerPlan) -> EnsureReply:
         """Make every directory a plan needs; the first area that fails is reported.
@@ -69,14 +75,56 @@ class Agent:
         """Return what is wrong with the volume, in words; nothing is written."""
         found = [] if os.geteuid() == 0 else [NOT_ROOT]
         silent = self.lines.silent_areas(self.deadline_seconds)
-        if areas := tuple(area for area in silent if area != _HEALTH):
+        if areas := tuple(area for area in silent if not area.startswith(":")):
             found.append(str(to_silence_error(areas, self.deadline_seconds)))
         look = asyncio.wrap_future(self.lines.submit(_HEALTH, self._look))
         try:
             found += (await self._within_deadline({look: "the volume"}))[0]
         except AgentError as error:
             found.append(str(error))
-        return tuple(found)
+        found += (words for _, words in sorted(dict(self.failures).items()))
+        return (*found, *self._seen_lacks())
+
+    def start_probe(self, log: logging.Logger) -> None:
+        """Begin to try what the volume's file system can do; health tells the result."""
+
+        def probe() -> None:
+            self.lacks[_HEALTH] = find_lacks(self.volume, self.ranges.first_uid)
+            for lack in self.lacks[_HEALTH]:
+                log.warning("%s", lack)
+            if advice := find_advice(self.volume):
+                log.info("%s", advice)
+
+        self.lines.submit(_HEALTH, probe)
+
+    def _seen_lacks(self) -> tuple[str, ...]:
+        """Return in words what is missing; of the whole volume it is said once."""
+        lacks = dict(self.lacks)
+        whole = lacks.pop(_HEALTH, ())
+        rules = {lack.rule for lack in whole}
+        parts = [
+            lack
+            for area in sorted(lacks)
+            for lack in lacks[area]
+            if lack.rule not in rules
+        ]
+        return tuple(str(lack) for lack in (*whole, *parts))
+
+    async def in_lines(self, works: Mapping[str, Callable[[], T]]) -> list[T]:
+        """Return what pieces of work return, each done in the line of its area.
+
+        Raises
+        ------
+        AgentError
+            If a file system did not do it, or not in time.
+        """
+        futures = {
+            asyncio.wrap_future(
+                self.lines.submit(area, partial(_in_words, area, work))
+            ): (area)
+            for area, work in works.items()
+        }
+        return await self._within_deadline(futures)
 
     async def _within_deadline(
         self, futures: Mapping[asyncio.Future[T], str]
@@ -103,11 +151,17 @@ class Agent:
             root_fd = os.open(self.volume, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 volume = Volume(root_fd, self.opener)
-                return self.ensure(volume, item.directories, owners)
+                reply = self.ensure(volume, item.directories, owners)
             finally:
                 os.close(root_fd)
         except OSError as error:
-            raise to_storage_error(item.area, error) from error
+            failure = to_storage_error(item.area, error)
+            self.failures[item.area] = str(failure)
+            raise failure from error
+        self.failures.pop(item.area, None)
+        is_lacking = bool(volume.without_lists)
+        self.lacks[item.area] = (no_lists(item.area),) if is_lacking else ()
+        return reply
 
     def _look(self) -> list[str]:
         """Return what the file system says of the volume; runs in a thread."""
@@ -120,6 +174,14 @@ class Agent:
         if not os.access(self.volume, os.W_OK | os.X_OK):
             return ["The agent may not write on the volume."]
         return [] if space.f_bavail else ["The volume is full."]
+
+
+def _in_words(area: str, work: Callable[[], T]) -> T:
+    """Do work at an area; say in words what its file system refused."""
+    try:
+        return work()
+    except OSError as error:
+        raise to_storage_error(area, error) from error
 
 
 def _join(replies: Iterable[EnsureReply]) -> EnsureReply:

@@ -33,6 +33,9 @@ from .listen import Places, listen
 from .restore_routes import restore_routes
 from .routes import MAX_BODY_BYTES, Process, Rule, Server, make_application
 from .teller import Teller
+from .usage.answers import Answers
+from .usage.counts import Counts, Pace
+from .usage_routes import ROUTES as USAGE_ROUTES
 
 _SHORTEST_SECRET = 16
 _OTHERS = 0o077
@@ -88,6 +91,17 @@ class StorageApp(Application):
         help="Seconds that the backup of one tree may take, default 12 hours. One that "
         "takes longer is ended, and /health says so.",
     ).tag(config=True)
+    count_seconds = Float(
+        600.0,
+        min=1,
+        help="How old the count of an area that somebody works in may get, in seconds. "
+        "Counting never takes more than a twentieth of the time.",
+    ).tag(config=True)
+    recount_seconds = Float(
+        30.0,
+        min=1,
+        help="How often a person may have an area counted again, in seconds.",
+    ).tag(config=True)
     first_uid = Integer(
         IdRanges().first_uid, help="Lowest uid (and own gid) of a person."
     ).tag(config=True)
@@ -124,10 +138,12 @@ class StorageApp(Application):
         ranges = IdRanges(self.first_uid, self.first_gid)
         agent = Agent(volume, deadline_seconds=self.deadline_seconds, ranges=ranges)
         backups = self._make_backups(agent, catalogue)
+        pace = Pace(self.recount_seconds, self.count_seconds)
         server = Server(
             agent=agent,
             secrets=self._load_secrets(),
             catalogue=catalogue,
+            answers=Answers(agent, Counts(volume, self.log, pace), catalogue),
             log=self.log,
             find_problems=backups.problems,
         )
@@ -164,6 +180,10 @@ class StorageApp(Application):
             *backup_routes(server, backups),
             *restore_routes(server),
             *account_routes(server),
+            *(
+                (path, route, {"server": server})
+                for path, route in USAGE_ROUTES.items()
+            ),
         ]
 
     async def _run(self, server: Server, backups: Backups) -> None:
@@ -178,12 +198,14 @@ class StorageApp(Application):
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         rounds = asyncio.create_task(backups.watch())
+        server.agent.start_probe(self.log)
         self._announce()
         await stopped.wait()
         http.stop()
         rounds.cancel()
         await backups.stop()
         self._withdraw()
+        server.answers.counts.close()
 
     def _announce(self) -> None:
         """Write the process id and say that requests are answered."""
