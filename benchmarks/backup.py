@@ -88,7 +88,7 @@ def back_up(disk: Disk) -> str:
 def copy_plainly(disk: Disk, *, name: str) -> None:
     options = ["-aAXH", f"--link-dest={disk.plain / 'first'}"]
     ends = [f"{disk.place.source}/", f"{disk.plain / name}/"]
-    subprocess.run(["rsync", *options, *ends], check=True)
+    subprocess.run(["/usr/bin/rsync", *options, *ends], check=True)
 
 
 def seconds_of_ours(disk: Disk) -> float:

@@ -18,7 +18,7 @@ from jupyterhub_af.policy.backup_messages import MOST_PATHS, GenerationRecord
 from jupyterhub_af.policy.generations import choose_time
 from jupyterhub_af.policy.storage_messages import TreeName
 
-from .errors import BackupError
+from .errors import BackupError, RacedError
 from .place import NEW, WORK, Place, run_tool
 from .rsync import Pass, run_pass
 from .times import to_name
@@ -66,15 +66,12 @@ def _make(place: Place, clock: Callable[[], float], step: Step) -> Made:
     started_at = clock()
     times = place.times()
     newest = times[-1] if times else None
-    place.begin()
-    step("begun")
-    passes = _copy(place, None if newest is None else to_name(newest), step)
+    passes, unstable = _copy(place, None if newest is None else to_name(newest), step)
     known = None if newest is None else place.load_record(newest)
     if known is not None and _is_unchanged(passes, known):
         return Made(_confirm(place, known, clock()), is_new=False, space_bytes=0)
-    record = _to_record(
-        place, passes, to_name(choose_time(started_at, newest)), started_at
-    )
+    name = to_name(choose_time(started_at, newest))
+    record = _to_record(place, passes, unstable, name=name, started_at=started_at)
     _sync(place.generations)
     step("synced")
     record = record.model_copy(update={"finished_at": (now := clock()), "seen_at": now})
@@ -83,16 +80,41 @@ def _make(place: Place, clock: Callable[[], float], step: Step) -> Made:
     return Made(record, is_new=True, space_bytes=_space_of(place, record, passes))
 
 
-def _copy(place: Place, link_to: str | None, step: Step) -> tuple[Pass, ...]:
-    """Copy all, then what was read while it may have been written, some times."""
-    source, into = place.source, place.generations
-    passes = [_checked(run_pass(source, into, _INTO, link_to=link_to))]
+def _copy(
+    place: Place, link_to: str | None, step: Step
+) -> tuple[list[Pass], tuple[str, ...]]:
+    """Copy all, then what was read while it may have been written, some times.
+
+    Return the passes, and the paths that had changed again before the last of them.
+    """
+    passes = [_copy_all(place, link_to, step)]
     step("copied")
-    while passes[-1].copied and len(passes) < MOST_PASSES:
-        again = run_pass(source, into, _INTO, only=passes[-1].copied)
+    while passes[-1].copied:
+        if len(passes) == MOST_PASSES:
+            return passes, passes[-1].copied
+        only = passes[-1].copied
+        try:
+            again = run_pass(place.source, place.generations, _INTO, only=only)
+        except RacedError:
+            return passes, only
         passes.append(_checked(again))
         step(f"copied again {len(passes)}")
-    return tuple(passes)
+    return passes, ()
+
+
+def _copy_all(place: Place, link_to: str | None, step: Step) -> Pass:
+    """Copy the whole tree, and begin anew where folders were exchanged meanwhile."""
+    for _ in range(MOST_PASSES - 1):
+        with suppress(RacedError):
+            return _copy_once(place, link_to, step)
+    return _copy_once(place, link_to, step)
+
+
+def _copy_once(place: Place, link_to: str | None, step: Step) -> Pass:
+    place.begin()
+    step("begun")
+    source, into = place.source, place.generations
+    return _checked(run_pass(source, into, _INTO, link_to=link_to))
 
 
 def _checked(found: Pass) -> Pass:
@@ -123,10 +145,14 @@ def _confirm(place: Place, known: GenerationRecord, now: float) -> GenerationRec
 
 
 def _to_record(
-    place: Place, passes: Sequence[Pass], name: str, started_at: float
+    place: Place,
+    passes: Sequence[Pass],
+    unstable: Sequence[str],
+    *,
+    name: str,
+    started_at: float,
 ) -> GenerationRecord:
-    first, last = passes[0], passes[-1]
-    unstable = last.copied if len(passes) == MOST_PASSES else ()
+    first = passes[0]
     unread = [path for path, code in first.errors if code not in _GONE]
     notebooks = _unparsable(place.work / NEW, first.copied)
     tree = place.tree

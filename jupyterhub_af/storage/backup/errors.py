@@ -11,6 +11,10 @@ class BackupError(AFError):
     """Say why there is no new generation; the earlier ones are whole."""
 
 
+class RacedError(BackupError):
+    """Say that folders were exchanged so fast that rsync trusted its own list no more."""
+
+
 def to_backup_error(error: OSError) -> BackupError:
     """Return what the file system said, in words."""
     said = os.strerror(error.errno) if error.errno else str(error)

@@ -30,6 +30,7 @@ from .sandbox import missing_programs
 from .space import load_space
 from .trees import backed_up, find_area, find_trees, load_records
 
+NO_POWER = "No backups are made: the agent does not run as root."
 _LOOK_SECONDS = 1.0
 _MOST_PROBLEMS = 5
 T = TypeVar("T")
@@ -173,7 +174,7 @@ class Backups:
     def _why_not(self) -> str:
         """Return why no backups can be made here; empty where they can."""
         if os.geteuid() != 0:
-            return "No backups are made: the agent does not run as root."
+            return NO_POWER
         if missing := missing_programs():
             return f"No backups are made: {', '.join(missing)} is not installed."
         return ""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from .errors import BackupError
+from .errors import BackupError, RacedError
 from .sandbox import ENVIRONMENT, FROM, RELAY, TO, make_receiver, make_sender
 
 # rsync gives up when nothing moves for so long: a disk, or a FIFO put in a file's place
@@ -43,7 +43,7 @@ _FOLDERS = re.compile(r"Number of files: .*\bdir: (\d+)")
 _STATISTIC = re.compile(r"([A-Z][a-z ]+): (\d+)")
 _ESCAPED = re.compile(rb"\\#(\d{3})")
 _ERRNO = re.compile(r'"(.*)".*\((\d+)\)$')
-_VANISHED, _PARTIAL = 24, 23
+_RACED, _PARTIAL, _VANISHED = 2, 23, 24
 _MOST_ARGUMENTS = 64 * 1024
 _MOST_ERRORS = 1000
 
@@ -82,6 +82,8 @@ def run_pass(
 
     Raises
     ------
+    RacedError
+        If people exchanged folders under its hands; another try may do.
     BackupError
         If rsync did not copy the whole of it.
     """
@@ -102,7 +104,8 @@ def run_pass(
         errors.seek(0)
         found = _read_errors(errors)
         if status not in (0, _VANISHED, _PARTIAL):
-            raise BackupError(_last_words(errors, status))
+            kind = RacedError if status == _RACED else BackupError
+            raise kind(_last_words(errors, status))
         return _read_output(output, found)
 
 
