@@ -105,7 +105,7 @@ class BackupActs:
             return _About(WhichTrees(), "")
         if not owner:
             await self._kind_of(area)
-            return _About(WhichTrees(area=area), f"/{area}"[:255])
+            return _About(WhichTrees(area=area), area)
         tree, target = await self._tree(area, owner)
         return _About(WhichTrees(tree=tree), target)
 
@@ -114,7 +114,7 @@ class BackupActs:
         kind = await self._kind_of(area)
         if kind == "collab":
             tree = TreeName(area=area, kind="collab", owner=owner)
-            return tree, f"/{area}/{owner}"[:255]
+            return tree, f"{area}:{owner}"[:255]
         line = await self.desk.store.run(self.accounts.find, owner)
         slug = make_slug(line.name)
         return TreeName(area=area, kind=kind, owner=slug), f"{line.name}/{area}"[:255]

@@ -14,6 +14,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from jupyterhub_af.policy.backup_messages import GENERATION_PATTERN
 from jupyterhub_af.policy.errors import AFError
 from jupyterhub_af.policy.storage import BACKUPS
 
@@ -38,7 +39,7 @@ _KEYS = (
     "hub/crypt-key",
     "hub/service-secret",
 )
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}Z")
+_TIME = re.compile(GENERATION_PATTERN)
 _BUSY_SECONDS = 60
 
 

@@ -19,19 +19,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyterhub_af.policy.backup_messages import GENERATION_PATTERN
 from jupyterhub_af.policy.errors import AFError
 from jupyterhub_af.policy.names import is_component
 from jupyterhub_af.policy.storage import BACKUPS
 
+from .backup.place import RECORDS
 from .beneath import choose_opener
 from .databases import FOLDER, copy_facility, list_copies
 from .manifest import Walk, write_manifest
 
 MANIFEST = "manifest.jsonl"
 _AREAS = ("private", "shared", "collab", "classes")
-_RECORDS = f"{BACKUPS}/.records"
 _TAG = "jupyterhub-af"
-_GENERATION = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}Z")
+_GENERATION = re.compile(GENERATION_PATTERN)
 _SOME_UNREAD = 3
 _LONGEST_SAID = 1000
 
@@ -180,7 +181,7 @@ def find_roots(volume: Path) -> Iterator[str]:
             whole = sorted(name for name in made if _GENERATION.fullmatch(name))
             if whole:
                 yield f"{path}/{whole[-1]}"
-                record = f"{_RECORDS}/{area}/{owner}/{whole[-1]}.json"
+                record = f"{RECORDS}/{area}/{owner}/{whole[-1]}.json"
                 yield from (record,) if (volume / record).is_file() else ()
 
 

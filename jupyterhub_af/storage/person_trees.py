@@ -20,12 +20,12 @@ from jupyterhub_af.policy.account_messages import TreesReply
 from jupyterhub_af.policy.names import check_component, is_component
 from jupyterhub_af.policy.storage import BACKUPS
 
+from .backup.place import RECORDS
 from .beneath import rename_if_free
 from .ensure import Volume
 from .errors import AgentError, SomebodyElseError
+from .usage.counts import FOLDER as COUNTS
 
-# the agent's own folders: how generations were made, and what was counted in trees
-_RECORDS, _COUNTS = f"{BACKUPS}/.records", ".usage"
 _LONGEST_SAID = 300
 
 
@@ -113,9 +113,9 @@ def _forget_counts(volume: Volume, whose: Whose) -> None:
 
     A group's folder called so is counted again.
     """
-    for area in _names_in(volume, _COUNTS):
-        with _opened(volume, f"{_COUNTS}/{area}") as area_fd:
-            for name in _names_in(volume, f"{_COUNTS}/{area}"):
+    for area in _names_in(volume, COUNTS):
+        with _opened(volume, f"{COUNTS}/{area}") as area_fd:
+            for name in _names_in(volume, f"{COUNTS}/{area}"):
                 if name.startswith(f"{whose.person}.sqlite"):
                     os.unlink(name, dir_fd=area_fd)
 
@@ -140,7 +140,7 @@ def _names_in(volume: Volume, path: str) -> list[str]:
 def _records_of(volume: Volume, parent: str, whose: Whose) -> list[str]:
     """Return what is recorded of a person's generations, where that is."""
     top, _, area = parent.partition("/")
-    path = f"{_RECORDS}/{area}/{whose.person}"
+    path = f"{RECORDS}/{area}/{whose.person}"
     return [path] if top == BACKUPS and _exists(volume, path) else []
 
 
