@@ -106,7 +106,9 @@ class Answers:
         """Have trees counted again; the reply is about the first of them."""
         trees = to_trees(request.trees)
         begun = [self.counts.want(tree, is_asked=request.is_asked) for tree in trees]
-        totals = await self._in_line(trees[0].area, partial(self._settle, trees[0]))
+        # settling makes the whole disk write: no oftener than a count
+        read = self._settle if begun[0] else self._totals
+        totals = await self._in_line(trees[0].area, partial(read, trees[0]))
         return RecountReply(
             has_begun=begun[0],
             again_at=self.counts.again_at(trees[0]),
