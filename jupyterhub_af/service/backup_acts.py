@@ -37,6 +37,9 @@ from .desk import Desk
 from .hub_name import show
 from .refusal import RefusedError
 
+# who asks later than this asks for another look
+AGAIN_SECONDS = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class _About:
@@ -52,8 +55,8 @@ class BackupActs:
 
     desk: Desk
     accounts: Accounts
-    # what is asked for again until it is done, and is one act
-    ongoing: set[str] = field(default_factory=set)
+    # what is asked for again until it is done, and is one act; and when it was last
+    ongoing: dict[str, float] = field(default_factory=dict)
 
     async def run(self, asked: AdminRun) -> BackupRunReply:
         """Have trees backed up now."""
@@ -78,7 +81,7 @@ class BackupActs:
         await self._begin(asked.actor, "verify", target, wanted)
         reply = await ask_agent(self.desk, "/backup/verify", wanted, VerifyReply)
         if not reply.is_done:
-            self.ongoing.add(_key("verify", wanted))
+            self._goes_on("verify", wanted)
         return reply
 
     async def restore(self, asked: AdminRestore) -> RestoreReply:
@@ -88,7 +91,7 @@ class BackupActs:
         await self._begin(asked.actor, "restore", target, wanted)
         reply = await ask_agent(self.desk, "/backup/restore", wanted, RestoreReply)
         if not reply.is_done:
-            self.ongoing.add(_key("restore", wanted))
+            self._goes_on("restore", wanted)
             return reply
         detail = f"{asked.generation}: {len(reply.restored)} brought back"
         await self._record(asked.actor, "restore", target, detail, "done")
@@ -132,11 +135,13 @@ class BackupActs:
         self, actor: str, act: str, target: str, wanted: TreeVerify
     ) -> None:
         """Keep the beginning of an act, once for all its calls."""
-        key = _key(act, wanted)
-        if key in self.ongoing:
-            self.ongoing.discard(key)
-        else:
+        asked_at = self.ongoing.pop(_key(act, wanted), -AGAIN_SECONDS)
+        if self.desk.clock() - asked_at >= AGAIN_SECONDS:
             await self._record(actor, act, target, wanted.generation)
+
+    def _goes_on(self, act: str, wanted: TreeVerify) -> None:
+        """Note that an act is not done, and is soon asked for again."""
+        self.ongoing[_key(act, wanted)] = self.desk.clock()
 
     async def _record(
         self,

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from admin_world import place_running
+from service_world import person
 
 from jupyterhub_af.cli.main import main
+from jupyterhub_af.policy.messages import AccountRequest
+from jupyterhub_af.policy.restore_messages import AdminVerify
+from jupyterhub_af.service.accounts import Accounts
+from jupyterhub_af.service.backup_acts import BackupActs
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs real uids")
 TIME = "2026-11-20T10-00-00Z"
@@ -149,3 +155,25 @@ def test_a_volume_is_listed_and_compared_with_its_manifest(place, backup):
         "1 difference.",
     )
     assert backup("manifest", *volume, "--to", to)[2] == f"{to}: File exists."
+
+
+async def test_an_act_asked_for_again_is_one_and_a_later_one_another(desk, clock):
+    answers = [False, True, False, True]
+
+    class Agent:
+        """Stand in for the line: done at every second question."""
+
+        async def ask(self, path, wanted, reply):
+            return reply(is_done=answers.pop(0))
+
+    await desk.account_for(AccountRequest.model_validate(person("anna")))
+    desk = replace(desk, agent=Agent())
+    acts = BackupActs(desk, Accounts(desk.store, desk.register, desk.audit))
+    asked = AdminVerify(
+        actor="unix:root", area="private", owner="anna", generation=TIME
+    )
+    for seconds in (0, 1, 1, 3600):
+        clock.now += seconds
+        await acts.verify(asked)
+    lines = desk.audit.about("anna", 50)
+    assert [line.action for line in lines].count("backup.verify") == 3
