@@ -11,6 +11,7 @@ Words: a folder *survives* the server if it is on something mounted below the ro
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import re
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from tornado.web import HTTPError
+
+from jupyterlab_af.saver import note_saver, person_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +38,10 @@ class FacilityContentsManager(AsyncLargeFileManager):
         """Save a file, a notebook or a folder."""
         with clear_refusals(path):
             saved: dict[str, Any] = await super().save(model, path)
-            return saved
+        if person := person_here():
+            file = Path(self.root_dir) / path.strip("/")
+            await asyncio.to_thread(note_saver, file, person)
+        return saved
 
     async def new_untitled(
         self, path: str = "", type: str = "", ext: str = ""

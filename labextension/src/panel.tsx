@@ -4,7 +4,7 @@
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { Areas } from './areas';
+import { Areas, Backups } from './areas';
 import { Clusters } from './clusters';
 import { Section, Term } from './parts';
 import { TimeLeft } from './timeleft';
@@ -50,6 +50,7 @@ export function FacilityPanel(props: IPartProps): JSX.Element {
       {me && <Person me={me} language={language} />}
       {me?.server && <TimeLeft {...props} />}
       {me?.server && <Areas server={me.server} trans={language.trans} />}
+      {me?.server && <Backups server={me.server} trans={language.trans} />}
       {(state.dask || state.clusters.length > 0) && <Clusters {...props} />}
       {state.lines.length > 0 && <History {...props} />}
     </>

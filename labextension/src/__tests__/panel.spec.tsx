@@ -6,7 +6,16 @@ import { Widget } from '@lumino/widgets';
 import { makePanelBody } from '../panel';
 import { FacilitySidebar } from '../sidebar';
 import { IFacilityState } from '../tokens';
-import { ALL, CLUSTER, ENGLISH, FakeModel, LIFETIME, ME, NOW } from './worlds';
+import {
+  ALL,
+  CLUSTER,
+  ENGLISH,
+  FakeModel,
+  LIFETIME,
+  ME,
+  NOW,
+  SERVER
+} from './worlds';
 
 const AWAY = { kind: 'away', cause: 'unreachable', reason: '' } as const;
 
@@ -97,6 +106,16 @@ describe('FacilityPanel', () => {
       'Anywhere else, such as /tmp lostIt is gone when the server stops.',
       'archive not hereThe area archive is for cygno.'
     ]);
+  });
+
+  it('says where earlier versions are, apart from where to save', async () => {
+    await shown();
+    expect(part('Earlier versions').textContent).toContain(
+      '/af/collabspace/backups/GWEarlier versions of the files of the group hackathon/gw.'
+    );
+    body.dispose();
+    await shown({ ...ALL, me: { ...ME, server: { ...SERVER, areas: [] } } });
+    expect(body.node.textContent).not.toContain('Earlier versions');
   });
 
   it('says how long the server runs, by which rule, and counts by itself', async () => {

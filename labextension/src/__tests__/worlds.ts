@@ -51,6 +51,11 @@ export const SERVER: ServerOfMine = {
     area('/af/shared', { kind: 'shared', read_only: true, group: 'hackathon' }),
     area('/af/shared/student1', { kind: 'shared', group: 'hackathon' }),
     area('/af/collabspace/GW', { kind: 'collab', group: 'hackathon/gw' }),
+    area('/af/collabspace/backups/GW', {
+      kind: 'backup',
+      read_only: true,
+      group: 'hackathon/gw'
+    }),
     area('/cvmfs', { kind: 'cvmfs', read_only: true, survives: false })
   ],
   left_out: [{ name: 'archive', reason: 'The area archive is for cygno.' }]
