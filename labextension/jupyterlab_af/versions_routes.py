@@ -1,4 +1,4 @@
-"""The routes of earlier versions, below `/jupyterlab-af/versions`.
+"""The routes of earlier versions, below `/jupyterlab-af/versions`, and of deleting.
 
 Whatever is wrong comes back as ``{"message": words, "code": code}``. A restore is told
 to the facility's service, for the person to read again later; one that cannot be told
@@ -20,6 +20,7 @@ from jupyterlab_af.asked import FacilityHandler, Parts
 from jupyterlab_af.deleted import find_deleted
 from jupyterlab_af.difference import find_difference
 from jupyterlab_af.generations import Shelf
+from jupyterlab_af.removing import remove
 from jupyterlab_af.restore import restore
 from jupyterlab_af.routes import NAMESPACE
 from jupyterlab_af.service import FacilityUnavailableError
@@ -62,7 +63,7 @@ class VersionsRoute(FacilityHandler):
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Log what is wrong in a line; it is no fault of the server."""
         if isinstance(value, TroubleError):
-            self.log.info("an earlier version was not given: %s", value.code)
+            self.log.info("a question about files was refused: %s", value.code)
         else:
             super().log_exception(typ, value, tb)
 
@@ -146,6 +147,18 @@ class RestoreHandler(VersionsRoute):
             self.log.warning("could not tell the facility of a restore: %s", error)
 
 
+class EntriesHandler(VersionsRoute):
+    """`DELETE /jupyterlab-af/entries?path=`: delete a file or folder for good."""
+
+    @tornado.web.authenticated
+    async def delete(self) -> None:
+        """Answer when it is gone."""
+        path = self.get_query_argument("path", "", strip=False)
+        await asyncio.to_thread(remove, self.shelf, path)
+        self.set_status(204)
+        self.finish()
+
+
 def versions_routes(
     parts: Parts, shelf: Shelf
 ) -> list[tuple[str, type[JupyterHandler], dict[str, Any]]]:
@@ -155,6 +168,7 @@ def versions_routes(
         "versions/deleted": DeletedHandler,
         "versions/difference": DifferenceHandler,
         "versions/restore": RestoreHandler,
+        "entries": EntriesHandler,
     }
     kept = {"parts": parts, "shelf": shelf}
     return [(rf"/{NAMESPACE}/{path}", handler, kept) for path, handler in paths.items()]

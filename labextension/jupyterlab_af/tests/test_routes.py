@@ -34,6 +34,7 @@ ROUTES = {
     "/jupyterlab-af/versions/deleted": {"GET"},
     "/jupyterlab-af/versions/difference": {"GET"},
     "/jupyterlab-af/versions/restore": {"POST"},
+    "/jupyterlab-af/entries": {"DELETE"},
 }
 # the pages of a dashboard: a browser that is nobody's is sent to log in
 PAGES = "/(.*)"
@@ -341,6 +342,7 @@ async def test_a_request_that_another_site_made_is_refused(
         ("POST", "keep"),
         ("POST", "versions/restore"),
         ("DELETE", f"clusters/{NAME}"),
+        ("DELETE", "entries"),
     ]
     for verb, path in asked:
         response = await http_server_client.fetch(
