@@ -94,11 +94,20 @@ async function ask<Answer>(
   const search = new URLSearchParams(query).toString();
   const url = urlOf(settings, 'versions', ...parts) + (search && `?${search}`);
   const response = await ServerConnection.makeRequest(url, init, settings);
-  const said = await response.json().catch(() => ({}));
+  return (await (await checked(response)).json()) as Answer;
+}
+
+/**
+ * Return an answer that is a yes.
+ *
+ * @throws KeptError if it is a no, with the server's words and its code.
+ */
+export async function checked(response: Response): Promise<Response> {
   if (!response.ok) {
+    const said = await response.json().catch(() => ({}));
     throw new KeptError(said.message ?? response.statusText, said.code ?? '');
   }
-  return said as Answer;
+  return response;
 }
 
 /** Ask for the versions of a path. */

@@ -25,6 +25,13 @@ export function troubleText(error: unknown, trans: TranslationBundle): string {
     'whole-tree': trans.__(
       'A whole area cannot be replaced. Restore it as a copy, or restore what lies in it.'
     ),
+    mounted: trans.__(
+      'This is a whole area, or holds one, and cannot be deleted.'
+    ),
+    outside: trans.__('This is in no area of yours.'),
+    'in-part': trans.__(
+      'Some of it could not be deleted; what you may not delete is still there.'
+    ),
     'too-large': trans.__('It is too large to compare here.'),
     'not-text': trans.__('It is no text, and cannot be compared.')
   };

@@ -7,8 +7,9 @@ import * as React from 'react';
 
 import { TreeOfMine } from './generated/panel';
 import { ruleText, usedText } from './disks';
-import { Answer, AnswerState, useAnswer } from './parts';
-import { IFacilityModel, ILargeEntry, ILargest, ITreeName } from './tokens';
+import { troubleText } from './keptwords';
+import { Answer, useAnswer } from './parts';
+import { IFacilityModel, ILargeEntry, ITreeName } from './tokens';
 import { dayText, ILanguage, numberText, sizeText, timeText } from './words';
 
 /** What the page is made of. */
@@ -69,7 +70,7 @@ function Filling(
           )
     );
   };
-  const failed = (error: Error): void => setSaid(error.message);
+  const failed = (error: unknown): void => setSaid(troubleText(error, trans));
   const remove = async (entry: ILargeEntry): Promise<boolean> => {
     if (!(await isMeant(entry, tree, language))) {
       return false;
@@ -77,7 +78,7 @@ function Filling(
     try {
       await model.disks.remove(`${inRoot(tree, model)}/${entry.path}`);
     } catch (error) {
-      failed(error as Error);
+      failed(error);
       return false;
     }
     setSaid(trans.__('Deleted: %1.', entry.path));
@@ -193,11 +194,7 @@ function Folder(props: IFolderProps): JSX.Element {
   const isThere = ({ path }: ILargeEntry): boolean =>
     !gone.some(at => path === at || path.startsWith(`${at}/`));
   return (
-    <Answer
-      answer={answer as AnswerState<ILargest>}
-      language={language}
-      explain={error => (error as Error).message}
-    >
+    <Answer answer={answer} language={language} explain={troubleText}>
       {found => (
         <>
           {found.counted_at === null && (

@@ -5,6 +5,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import { Lifetime } from './generated/panel';
+import { checked } from './kept';
 import { IDiskActs, ITreeName, NAMESPACE } from './tokens';
 
 /** Return the address of one of our routes. */
@@ -96,7 +97,9 @@ export function diskRequests(settings: ServerConnection.ISettings): IDiskActs {
       return (await ask(at('recount', named(tree)), settings, init)).json();
     },
     remove: async path => {
-      await ask(at('entries', { path }), settings, { method: 'DELETE' });
+      const url = at('entries', { path });
+      const init = { method: 'DELETE' };
+      await checked(await ServerConnection.makeRequest(url, init, settings));
     }
   };
 }
