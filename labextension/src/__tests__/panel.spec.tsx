@@ -28,7 +28,11 @@ async function drawn(): Promise<void> {
 
 async function shown(state: Partial<IFacilityState> = ALL): Promise<FakeModel> {
   const model = new FakeModel(state);
-  body = makePanelBody({ model, language: ENGLISH });
+  body = makePanelBody({
+    model,
+    language: ENGLISH,
+    showLargest: () => undefined
+  });
   Widget.attach(body, document.body);
   MessageLoop.flush();
   await body.renderPromise;
@@ -255,7 +259,8 @@ describe('FacilitySidebar', () => {
   it('draws nothing until it is seen', async () => {
     const sidebar = new FacilitySidebar({
       model: new FakeModel(),
-      language: ENGLISH
+      language: ENGLISH,
+      showLargest: () => undefined
     });
     sidebar.hide();
     Widget.attach(sidebar, document.body);
