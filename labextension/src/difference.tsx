@@ -10,6 +10,7 @@ import { IPart, IVersion } from './kept';
 import { IKeptDesk } from './keptdesk';
 import { troubleText } from './keptwords';
 import { Answer, useAnswer } from './parts';
+import { NAMESPACE } from './tokens';
 import { dayText, ILanguage } from './words';
 
 /** What the page is made of. */
@@ -36,9 +37,10 @@ export function makeNotebookDifference(
     // its page is of our own server, and asks it with this browser's cookie
     sandbox: ['allow-scripts', 'allow-same-origin']
   });
-  const page = URLExt.join(baseUrl, 'nbdime', 'difftool');
+  const query = { path, generation: version.generation };
   frame.url =
-    page + URLExt.objectToQueryString({ base: version.path, remote: path });
+    URLExt.join(baseUrl, NAMESPACE, 'notebooks') +
+    URLExt.objectToQueryString(query);
   frame.node
     .querySelector('iframe')
     ?.setAttribute('title', titleOf(path, version, language));

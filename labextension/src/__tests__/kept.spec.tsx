@@ -347,7 +347,7 @@ describe('the page of changes', () => {
     });
     const frame = body.node.querySelector('iframe');
     expect(frame?.getAttribute('src')).toBe(
-      '/user/student1/nbdime/difftool?base=collabspace%2Fbackups%2FGW%2F2026-11-20T09-00-00Z%2Fa.txt&remote=GW%2Fa%20b%26c.ipynb'
+      '/user/student1/jupyterlab-af/notebooks?path=GW%2Fa%20b%26c.ipynb&generation=2026-11-20T09-00-00Z'
     );
     expect(frame?.getAttribute('sandbox')).toBe(
       'allow-scripts allow-same-origin'
