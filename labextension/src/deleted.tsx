@@ -96,21 +96,23 @@ function DeletedTable(
                   ? trans.__('folder')
                   : sizeText(entry.size_bytes, language)}
               </td>
-              <td className="jp-af-Kept-acts">
-                <button
-                  className="jp-af-Button"
-                  aria-label={trans.__('Restore %1', entry.path)}
-                  onClick={() => void props.restore(entry)}
-                >
-                  {trans.__('Restore')}
-                </button>
-                <button
-                  className="jp-af-Button"
-                  aria-label={trans.__('All versions of %1', entry.path)}
-                  onClick={() => desk.showVersions(entry.path)}
-                >
-                  {trans.__('All versions')}
-                </button>
+              <td>
+                <div className="jp-af-Kept-acts">
+                  <button
+                    className="jp-af-Button"
+                    aria-label={trans.__('Restore %1', entry.path)}
+                    onClick={() => void props.restore(entry)}
+                  >
+                    {trans.__('Restore')}
+                  </button>
+                  <button
+                    className="jp-af-Button"
+                    aria-label={trans.__('All versions of %1', entry.path)}
+                    onClick={() => desk.showVersions(entry.path)}
+                  >
+                    {trans.__('All versions')}
+                  </button>
+                </div>
               </td>
             </tr>
           ))}

@@ -3,7 +3,7 @@
  */
 import { IFrame, ReactWidget } from '@jupyterlab/ui-components';
 import { URLExt } from '@jupyterlab/coreutils';
-import { Widget } from '@lumino/widgets';
+import { BoxPanel, Widget } from '@lumino/widgets';
 import * as React from 'react';
 
 import { IPart, IVersion } from './kept';
@@ -33,6 +33,10 @@ export function makeNotebookDifference(
   props: IDifferenceProps & { readonly baseUrl: string }
 ): Widget {
   const { path, version, language, baseUrl } = props;
+  const title = titleOf(path, version, language);
+  const heading = new Widget();
+  heading.addClass('jp-af-Difference-title');
+  heading.node.textContent = language.trans.__('Left and right: %1', title);
   const frame = new IFrame({
     // its page is of our own server, and asks it with this browser's cookie
     sandbox: ['allow-scripts', 'allow-same-origin']
@@ -41,10 +45,13 @@ export function makeNotebookDifference(
   frame.url =
     URLExt.join(baseUrl, NAMESPACE, 'notebooks') +
     URLExt.objectToQueryString(query);
-  frame.node
-    .querySelector('iframe')
-    ?.setAttribute('title', titleOf(path, version, language));
-  return frame;
+  frame.node.querySelector('iframe')?.setAttribute('title', title);
+  const panel = new BoxPanel({ direction: 'top-to-bottom', spacing: 0 });
+  panel.addWidget(heading);
+  panel.addWidget(frame);
+  BoxPanel.setStretch(heading, 0);
+  BoxPanel.setStretch(frame, 1);
+  return panel;
 }
 
 function titleOf(path: string, version: IVersion, language: ILanguage): string {
@@ -65,6 +72,12 @@ function DifferencePage(props: IDifferenceProps): JSX.Element {
             <p>{trans.__('Nothing changed.')}</p>
           ) : (
             <table className="jp-af-Difference">
+              <colgroup>
+                <col className="jp-af-Difference-at" />
+                <col />
+                <col className="jp-af-Difference-at" />
+                <col />
+              </colgroup>
               <thead>
                 <tr>
                   <th scope="col" colSpan={2}>

@@ -120,8 +120,10 @@ function VersionRow(
       <td>{dayText(version.at, language)}</td>
       <td>{size === null ? trans.__('folder') : sizeText(size, language)}</td>
       <td>{version.saved_by ?? trans.__('not known')}</td>
-      <td className="jp-af-Kept-acts">
-        <VersionActs {...props} />
+      <td>
+        <div className="jp-af-Kept-acts">
+          <VersionActs {...props} />
+        </div>
       </td>
     </tr>
   );

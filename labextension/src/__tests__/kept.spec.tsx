@@ -345,6 +345,7 @@ describe('the page of changes', () => {
       path: 'GW/a b&c.ipynb',
       baseUrl: '/user/student1/'
     });
+    expect(body.node.textContent).toContain('Left and right: GW/a b&c.ipynb');
     const frame = body.node.querySelector('iframe');
     expect(frame?.getAttribute('src')).toBe(
       '/user/student1/jupyterlab-af/notebooks?path=GW%2Fa%20b%26c.ipynb&generation=2026-11-20T09-00-00Z'
