@@ -25,7 +25,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT / "tests" / "hub"))
 sys.path.insert(0, str(ROOT / "tests" / "service"))
 from fake_iam import CLIENT_ID, CLIENT_SECRET
-from service_world import ServiceProcess, free_port, running
+from ports import free_port
+from service_world import ServiceProcess, running
 
 AT_MOST = 1.1
 GROUPS = 50

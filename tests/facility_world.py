@@ -6,12 +6,11 @@ import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -20,6 +19,8 @@ from typing import Any
 from urllib.parse import urljoin
 
 import httpx
+from ports import free_port
+from waiting import wait_until
 
 from jupyterhub_af.local.environments import cache_dir
 from jupyterhub_af.local.running import find_children
@@ -30,40 +31,27 @@ PYTHON = os.environ.get("AF_UP_PYTHON") or sys.executable
 UP = [PYTHON, "-m", "jupyterhub_af.cli.main", "up"]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(
-    is_true: Callable[[], Any], *, seconds: float = 20.0, what: str = ""
-) -> Any:
-    """Return the first true answer; fail with words after the time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := is_true():
-            return answer
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s: {what or is_true}")
-
-
 def descendants(pid: int) -> set[int]:
     """Return the pids of all processes below one."""
     found = set()
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found |= {int(child)} | descendants(int(child))
-    return found
+    # what ends while it is looked at has nobody below it
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                found |= {
+                    int(child) for child in (task / "children").read_text().split()
+                }
+    return found.union(*map(descendants, found))
 
 
 def listening_ports(pids: set[int]) -> set[int]:
     """Return the TCP ports that these processes listen on."""
     sockets = set()
     for pid in pids:
-        for link in Path(f"/proc/{pid}/fd").glob("*"):
-            with suppress(OSError):
-                sockets.add(str(link.readlink()))
+        with suppress(OSError):
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):
+                    sockets.add(str(link.readlink()))
     ports = set()
     for name in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
@@ -187,14 +175,14 @@ class Person:
     def wait_until_ready(self, server: str = "") -> None:
         """Wait until a server that was started answers."""
         wait_until(
-            lambda: self.server(server).get("ready"), seconds=60, what="server ready"
+            lambda: self.server(server).get("ready"), seconds=120, what="server ready"
         )
 
     def stop(self, server: str = "") -> None:
         """Stop a server, once it can be, and wait until it has ended."""
         answer = self.api("DELETE", self.server_path(server))
         assert answer.status_code in (202, 204), answer.text
-        wait_until(lambda: not self.server(server), seconds=40, what="server stopped")
+        wait_until(lambda: not self.server(server), what="server stopped")
 
 
 @dataclass
@@ -231,7 +219,7 @@ class RunningFacility:
         token = Path(self.up["iam_control_token_file"]).read_text().strip()
         headers = {"Authorization": f"Bearer {token}"}
         url = urljoin(self.up["iam_control_url"], path)
-        return httpx.request(method, url, json=body, headers=headers)
+        return httpx.request(method, url, json=body, headers=headers, timeout=30)
 
     def plans(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Return the plan of the last start of each server, by person and server name."""
@@ -263,12 +251,34 @@ class RunningFacility:
         # the service and the proxy are confined by the same program
         return found - set(pids.values())
 
+    def end_servers(self) -> None:
+        """Stop whatever servers run: a test that failed half-way leaves its own."""
+        if not self.sandboxes():
+            return
+        admin = self.person("admin1")
+        admin.log_in()
+
+        def have_ended() -> bool:
+            users = admin.api("GET", "users").json()
+            running = [
+                (user["name"], name) for user in users for name in user["servers"]
+            ]
+            for user, name in running:
+                # one that still starts is asked again
+                path = Person(self, user, admin.http).server_path(name)
+                admin.api("DELETE", path)
+            return not running and not self.sandboxes()
+
+        wait_until(have_ended, seconds=120, what="no server")
+
     def cluster_parts(self) -> dict[str, dict[str, Any]]:
         """Return what is kept of the Dask sandboxes, by the cluster's and the part's name."""
-        return {
-            f"{path.parent.name}/{path.stem}": json.loads(path.read_text())
-            for path in self.data.glob("gateway/clusters/*/[!.]*.sandbox")
-        }
+        found = {}
+        for path in self.data.glob("gateway/clusters/*/[!.]*.sandbox"):
+            # one that has just ended is forgotten
+            with suppress(FileNotFoundError):
+                found[f"{path.parent.name}/{path.stem}"] = json.loads(path.read_text())
+        return found
 
     def pids(self) -> dict[str, int]:
         """Return the facility's processes by name as they are now."""
@@ -282,7 +292,12 @@ class RunningFacility:
                 *self.data.glob("gateway/clusters/*/*.log"),
             ]
         )
-        return "\n".join(path.read_text(errors="replace") for path in files)
+        texts = []
+        for path in files:
+            # a cluster's goes with it
+            with suppress(FileNotFoundError):
+                texts.append(path.read_text(errors="replace"))
+        return "\n".join(texts)
 
     def secrets(self) -> dict[str, str]:
         """Return everything under the data folder that nobody may see."""
@@ -310,7 +325,7 @@ class RunningFacility:
         self.people.clear()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(90)
 
 
 def start_facility(
@@ -353,7 +368,7 @@ def start_facility(
         time.sleep(0.1)
     if process.poll() is None:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
     raise AssertionError(f"up did not get ready:\n{log.read_text()}")
 
 

@@ -151,7 +151,8 @@ class FakeHub(FakePeer):
         assert query["state"] == ["active"]
         offset = int(query["offset"][0])
         limit = min(self.page, int(query["limit"][0]))
-        users = sorted({user for user, _ in self.servers})
+        # each request has a thread: another one may stop a server meanwhile
+        users = sorted({user for user, _ in list(self.servers)})
         shown = users[offset : offset + limit]
         following = {"offset": offset + limit, "limit": limit, "url": self.url}
         pagination = {
@@ -166,7 +167,8 @@ class FakeHub(FakePeer):
     def _model(self, user: str) -> object:
         model = {"kind": "user", "name": user}
         if "read:servers" in self.scopes:
-            mine = {name: s for (who, name), s in self.servers.items() if who == user}
+            running = list(self.servers.items())
+            mine = {name: s for (who, name), s in running if who == user}
             model["servers"] = mine
         return model
 

@@ -81,7 +81,7 @@ def run_in(environment: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -114,7 +114,7 @@ def run_as_person(
     home: Path,
     *arguments: str,
     mounts: Mapping[str, Path] | None = None,
-    seconds: float = 180,
+    seconds: float = 600,
 ) -> str:
     """Run a program as a server would: own home, nothing else writable, no network."""
     own(home)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from facility_world import Person
 from websockets.sync.client import connect
 
+PATIENCE_SECONDS = 90
+
 
 @dataclass
 class Kernel:
@@ -19,7 +21,7 @@ class Kernel:
     kernel_id: str
     headers: dict[str, str]
 
-    def run(self, code: str, *, seconds: float = 60) -> str:
+    def run(self, code: str, *, seconds: float = 120) -> str:
         """Return what the code printed; an exception's text where there was one."""
         url = self.person.at(
             f"user/{self.person.username}/api/kernels/{self.kernel_id}/channels"
@@ -44,7 +46,14 @@ class Kernel:
             "content": content,
             "channel": "shell",
         }
-        with connect(url, additional_headers=self.headers, max_size=None) as line:
+        options = {
+            "additional_headers": self.headers,
+            "max_size": None,
+            # the line opens once the kernel runs; a busy machine answers pings late
+            "open_timeout": PATIENCE_SECONDS,
+            "ping_timeout": PATIENCE_SECONDS,
+        }
+        with connect(url, **options) as line:
             line.send(json.dumps(request))
             return self._collect(line, message_id, time.monotonic() + seconds)
 
@@ -64,6 +73,12 @@ class Kernel:
             elif kind == "status" and content["execution_state"] == "idle":
                 return text
         raise AssertionError(f"the kernel did not finish: {text}")
+
+    def end(self) -> None:
+        """End it, and with it the room that it takes in its server."""
+        path = f"user/{self.person.username}/api/kernels/{self.kernel_id}"
+        answer = self.person.http.delete(self.person.at(path), headers=self.headers)
+        assert answer.status_code in (204, 404), answer.text
 
 
 def make_kernel(person: Person) -> Kernel:

@@ -43,6 +43,7 @@ pytest=(.venv/bin/pytest -q)
   run 'strangers: 100 000 callbacks with invented state, megabytes before login' "${pytest[@]}" tests/local/test_flood.py
   run 'four container images built, run and listed' "${pytest[@]}" tests/local/test_containers.py
   run 'Dask clusters of real servers: walls, ends, restarts' "${pytest[@]}" tests/local/test_clusters.py
+  run 'rights: eight places, seven people, seven operations, in real servers' "${pytest[@]}" tests/local/test_rights_matrix.py
   run 'walls between two servers, once' "${pytest[@]}" tests/local/test_walls.py
   run 'walls between two servers, again' "${pytest[@]}" tests/local/test_walls.py
   echo

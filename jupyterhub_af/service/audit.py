@@ -6,10 +6,12 @@ Masked is what looks like a token (anywhere), or like another secret or a mail a
 
 from __future__ import annotations
 
+import asyncio
 import importlib.resources
 import logging
 import re
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -35,6 +37,9 @@ _MAIL = re.compile(r"[^\s@<>\"',;:()]+@[^\s@<>\"',;:()]+\.[^\s@<>\"',;:()]+")
 _LONGEST_DETAIL = 500
 # The name of this service as an actor.
 PROCESS = "af"
+# what a listener tells the one call of `record` that it works for: a task has the
+# context of the call that made it
+_kept: ContextVar[asyncio.Future[None]] = ContextVar("kept")
 _IS_STRANGERS = (EventRow.action == "account.register") & (EventRow.result == "refused")
 
 
@@ -52,17 +57,33 @@ class Audit:
         self._events.add_listener(schema_id=SCHEMA_ID, listener=self._keep)
 
     async def record(self, event: AuditEvent) -> None:
-        """Keep an event; returns when it is in the database, raises if it is not."""
-        self._events.emit(schema_id=SCHEMA_ID, data=event.model_dump())
-        for outcome in await self._events.gather_listeners():
-            if isinstance(outcome, BaseException):
-                raise outcome
+        """Keep an event; returns when it is in the database, raises if it is not.
+
+        What becomes of other events meanwhile is nothing to this one, and who stops
+        waiting takes no event back.
+        """
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        token = _kept.set(kept)
+        try:
+            self._events.emit(schema_id=SCHEMA_ID, data=event.model_dump())
+        finally:
+            _kept.reset(token)
+        await asyncio.shield(kept)
 
     async def _keep(
         self, logger: EventLogger, schema_id: str, data: dict[str, Any]
     ) -> None:
-        """Store an event that was validated and masked."""
-        await self._store.run(self._insert, AuditEvent(**data))
+        """Store an event that was validated and masked, and tell who waits for it."""
+        kept = _kept.get()
+        try:
+            await self._store.run(self._insert, AuditEvent(**data))
+        except Exception as error:
+            kept.set_exception(error)
+        except asyncio.CancelledError:
+            kept.cancel()
+            raise
+        else:
+            kept.set_result(None)
 
     def _insert(self, event: AuditEvent) -> None:
         row = EventRow(

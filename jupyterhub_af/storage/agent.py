@@ -7,6 +7,7 @@ killed and started again at any moment.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from .beneath import Opener, choose_opener
 from .ensure import Volume, ensure_directories
 from .errors import AgentError, to_silence_error, to_storage_error
 from .lines import Lines
+from .probe import Lack, find_advice, find_lacks, no_lists
 
 T = TypeVar("T")
 Ensure = Callable[[Volume, Sequence[Directory], Owners], EnsureReply]
@@ -45,6 +47,10 @@ class Agent:
     opener: Opener = field(default_factory=choose_opener)
     ensure: Ensure = ensure_directories
     lines: Lines = field(default_factory=Lines)
+    # what file systems were seen to lack, by area; ":health" is the volume as a whole
+    lacks: dict[str, tuple[Lack, ...]] = field(default_factory=dict)
+    # what the file system of an area said when a plan needed it last, if it failed
+    failures: dict[str, str] = field(default_factory=dict)
 
     async def ensure_plan(self, plan: ServerPlan) -> EnsureReply:
         """Make every directory a plan needs; the first area that fails is reported.
@@ -76,7 +82,33 @@ class Agent:
             found += (await self._within_deadline({look: "the volume"}))[0]
         except AgentError as error:
             found.append(str(error))
-        return tuple(found)
+        found += (words for _, words in sorted(dict(self.failures).items()))
+        return (*found, *self._seen_lacks())
+
+    def start_probe(self, log: logging.Logger) -> None:
+        """Begin to try what the volume's file system can do; health tells the result."""
+
+        def probe() -> None:
+            self.lacks[_HEALTH] = find_lacks(self.volume, self.ranges.first_uid)
+            for lack in self.lacks[_HEALTH]:
+                log.warning("%s", lack)
+            if advice := find_advice(self.volume):
+                log.info("%s", advice)
+
+        self.lines.submit(_HEALTH, probe)
+
+    def _seen_lacks(self) -> tuple[str, ...]:
+        """Return in words what is missing; of the whole volume it is said once."""
+        lacks = dict(self.lacks)
+        whole = lacks.pop(_HEALTH, ())
+        rules = {lack.rule for lack in whole}
+        parts = [
+            lack
+            for area in sorted(lacks)
+            for lack in lacks[area]
+            if lack.rule not in rules
+        ]
+        return tuple(str(lack) for lack in (*whole, *parts))
 
     async def _within_deadline(
         self, futures: Mapping[asyncio.Future[T], str]
@@ -103,11 +135,17 @@ class Agent:
             root_fd = os.open(self.volume, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 volume = Volume(root_fd, self.opener)
-                return self.ensure(volume, item.directories, owners)
+                reply = self.ensure(volume, item.directories, owners)
             finally:
                 os.close(root_fd)
         except OSError as error:
-            raise to_storage_error(item.area, error) from error
+            failure = to_storage_error(item.area, error)
+            self.failures[item.area] = str(failure)
+            raise failure from error
+        self.failures.pop(item.area, None)
+        is_lacking = bool(volume.without_lists)
+        self.lacks[item.area] = (no_lists(item.area),) if is_lacking else ()
+        return reply
 
     def _look(self) -> list[str]:
         """Return what the file system says of the volume; runs in a thread."""

@@ -138,6 +138,7 @@ class StorageApp(Application):
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        server.agent.start_probe(self.log)
         self._announce()
         await stopped.wait()
         http.stop()

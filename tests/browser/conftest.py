@@ -6,14 +6,23 @@ from collections.abc import Iterator
 
 import pytest
 from facility_world import RunningFacility, running_facility
-from people import running_browser
+from people import PATIENCE_MS, running_browser
 from playwright.sync_api import Browser, BrowserContext, Page
 
 
 @pytest.fixture(scope="session")
-def facility(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFacility]:
+def shared_facility(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunningFacility]:
     with running_facility(tmp_path_factory.mktemp("af") / "data") as running:
         yield running
+
+
+@pytest.fixture
+def facility(shared_facility: RunningFacility) -> Iterator[RunningFacility]:
+    """A facility where no server runs when a story begins."""
+    yield shared_facility
+    shared_facility.end_servers()
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +36,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(
         viewport={"width": 1280, "height": 850}, locale="en-GB"
     )
-    context.set_default_timeout(40_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from people import enter, picture
+from people import PATIENCE_MS, enter, picture
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -52,7 +52,7 @@ CONTRASTS = """
 def opened(browser: Browser, **options) -> Iterator[tuple[Page, list[str]]]:
     """Open a browser of a person's own; collect what its console complains about."""
     context = browser.new_context(**options)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -215,7 +215,5 @@ def test_the_home_page_opens_and_stops_a_server(facility, browser):
         expect(page.locator("main")).to_contain_text("Your server is running.")
         picture(page, "home")
         page.get_by_role("button", name="Stop").click()
-        expect(page.locator("main")).to_contain_text(
-            "No server is running.", timeout=40_000
-        )
+        expect(page.locator("main")).to_contain_text("No server is running.")
         assert [text for text in complaints if "Content Security" in text] == []

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 from facility_world import RunningFacility, running_facility
 from payloads import PAYLOADS
-from people import enter
+from people import PATIENCE_MS, enter
 from playwright.sync_api import Browser, BrowserContext, Page
 
 pytestmark = pytest.mark.browser
@@ -77,7 +77,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFacili
 def unprotected(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(bypass_csp=True, locale="en-GB")
     context.add_init_script(NOTE)
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 

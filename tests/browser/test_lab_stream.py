@@ -44,8 +44,8 @@ def test_a_hidden_lab_asks_nothing_and_hears_all_once_it_is_seen(lab: Page):
     lab.wait_for_timeout(10_000)
     assert asked == []
     lab.evaluate(HIDE, False)
-    wait_until(lambda: lab.wait_for_timeout(100) or asked, what="a stream")
-    assert asked[0] == "events"
+    # the word that somebody is there again may come with it
+    wait_until(lambda: lab.wait_for_timeout(100) or "events" in asked, what="a stream")
     expect(lab.locator(".jp-af-Profile")).to_have_text(PROFILE)
 
 
@@ -61,13 +61,13 @@ def test_a_lab_goes_on_without_the_service_says_so_once_and_recovers(
     try:
         os.kill(service, signal.SIGKILL)
         # the proxy between hides that the service ended; silence tells
-        expect(item).to_have_text("Facility: not reachable", timeout=60_000)
+        expect(item).to_have_text("Facility: not reachable", timeout=120_000)
         assert lab.locator(".Toastify__toast").count() == 0
         picture(lab, "lab-without-service")
         answer = lab.request.get(f"{lab.url.partition('/lab')[0]}/api/contents/private")
         assert answer.ok
     finally:
         os.kill(hub, signal.SIGCONT)
-    expect(item).to_have_text(PROFILE, timeout=90_000)
+    expect(item).to_have_text(PROFILE, timeout=180_000)
     errors = [text for text in said if "jupyterlab-af" in text and "rror" in text]
     assert len(errors) <= 1, errors

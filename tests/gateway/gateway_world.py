@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +24,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from dask_gateway_server.backends.db_base import Cluster, DBBackendBase, Worker
+from ports import free_port
+from waiting import wait_until
 from worlds import FACILITY_TEXT, plan_of
 
 from jupyterhub_af.gateway.backend import FacilityBackend, size_of
@@ -33,12 +34,6 @@ from jupyterhub_af.policy.messages import AuditEvent, Clusters, plan_to_json
 
 SERVICE = "access:services!service=dask-gateway"
 STUDENT = ["hackathon", "hackathon/students", "hackathon/gw"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class StillBackend(FacilityBackend, DBBackendBase):
@@ -139,15 +134,15 @@ class FakeNeighbours:
 
     def lines_of(self, name: str, count: int) -> list[tuple[str, str, str, str]]:
         """Return a person's lines in the audit once there are so many, and no more."""
-        for _ in range(100):
-            found = [e for e in self.audit if e.target.startswith(f"{name}/")]
-            if len(found) >= count:
-                break
-            time.sleep(0.05)
+
+        def found() -> list[AuditEvent]:
+            return [e for e in self.audit if e.target.startswith(f"{name}/")]
+
+        wait_until(lambda: len(found()) >= count, what=f"{count} lines of {name}")
+        # a line too many would come soon
         time.sleep(0.3)
-        found = [e for e in self.audit if e.target.startswith(f"{name}/")]
-        assert len(found) == count, found
-        return [(e.actor, e.action, e.rule, e.result) for e in found]
+        assert len(found()) == count, found()
+        return [(e.actor, e.action, e.rule, e.result) for e in found()]
 
     @contextmanager
     def serve(self, service_secret: str) -> Iterator[None]:
@@ -217,20 +212,17 @@ class GatewayProcess:
         assert answer.status_code == 201, answer.text
         name = str(answer.json()["name"])
         assert self.beat(name).status_code == 200
-        for _ in range(100):
-            report = self.ask("GET", f"/v1/clusters/{name}", token).json()
-            if report["status"] == "RUNNING":
-                return name
-            time.sleep(0.02)
-        raise AssertionError(report)
+
+        def status() -> str:
+            return str(self.ask("GET", f"/v1/clusters/{name}", token).json()["status"])
+
+        wait_until(lambda: status() == "RUNNING", what="a cluster that runs")
+        return name
 
     def beat(self, name: str, **changes: object) -> httpx.Response:
         """Send a heartbeat as the cluster's scheduler."""
         file = self.folder / "tokens" / name
-        for _ in range(250):
-            if file.exists() and file.read_text():
-                break
-            time.sleep(0.02)
+        wait_until(lambda: file.exists() and file.read_text(), what="a started cluster")
         news = {
             "scheduler_address": "tls://127.0.0.1:7001",
             "dashboard_address": "http://127.0.0.1:7002",
@@ -249,13 +241,16 @@ class GatewayProcess:
 
     def told(self, name: str, **expected: object) -> None:
         """Wait until the service was told this of a cluster."""
-        for _ in range(200):
+
+        def last() -> dict[str, object]:
             states = self.neighbours.told[-1].clusters if self.neighbours.told else ()
-            found = [state.model_dump() for state in states if state.name == name]
-            if found and all(found[0][key] == value for key, value in expected.items()):
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"told {found}, expected {expected}")
+            found = (state.model_dump() for state in states if state.name == name)
+            return next(found, {})
+
+        try:
+            wait_until(lambda: expected.items() <= last().items())
+        except AssertionError as error:
+            raise AssertionError(f"told {last()}, expected {expected}") from error
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
@@ -302,7 +297,7 @@ def running_gateway(
             yield gateway
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def _start(folder: Path, neighbours: FakeNeighbours) -> subprocess.Popen[bytes]:
@@ -326,7 +321,7 @@ def _start(folder: Path, neighbours: FakeNeighbours) -> subprocess.Popen[bytes]:
 def _wait_until_ready(
     process: subprocess.Popen[bytes], gateway: GatewayProcess
 ) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if gateway.ask("GET", "/health").status_code == 200:

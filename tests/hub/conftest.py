@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import httpx
 import pytest
 from jupyterhub.crypto import CryptKeeper
 from jupyterhub.utils import url_path_join
+from ports import free_port
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -95,12 +95,6 @@ class Browser:
         return await self.http.get(away.headers["Location"], follow_redirects=False)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def proxy_on_path(monkeypatch):
     """Put configurable-http-proxy of AF_NODE_MODULES on PATH."""
@@ -147,12 +141,14 @@ def hub_config(iam, service, secret_file, facility_file) -> dict[str, Any]:
     return {
         "JupyterHub": {
             "bind_url": f"{site}/@/space%20word/",
+            "hub_port": free_port(),
             "authenticator_class": IAMAuthenticator,
             "template_paths": [templates_dir()],
             "log_level": logging.DEBUG,
             # after a login people see the hub's home: nothing starts in these tests
             "redirect_to_server": False,
         },
+        "ConfigurableHTTPProxy": {"api_url": f"http://127.0.0.1:{free_port()}"},
         "CryptKeeper": {"keys": [os.urandom(32)]},
         "FacilityAware": {
             "facility_file": str(facility_file),
@@ -166,7 +162,8 @@ def hub_config(iam, service, secret_file, facility_file) -> dict[str, Any]:
             "client_id": CLIENT_ID,
             "client_secret_file": str(secret_file),
             "oauth_callback_url": f"{site}/@/space%20word/hub/oauth_callback",
-            "iam_timeout_seconds": 2,
+            # nobody waits for it: an IAM that is away refuses the connection
+            "iam_timeout_seconds": 20,
         },
     }
 

@@ -27,7 +27,7 @@ STORM = 1_000
 @pytest.fixture
 async def client(iam) -> AsyncIterator[IAMClient]:
     log = logging.getLogger("test")
-    yield IAMClient(iam.issuer, CLIENT_ID, timeout_seconds=2, log=log)
+    yield IAMClient(iam.issuer, CLIENT_ID, timeout_seconds=20, log=log)
     await close_sessions()
 
 

@@ -115,7 +115,7 @@ def names(keys):
 
 
 async def test_keys_are_fetched_once_for_many_logins(iam):
-    keys = KeySet(timeout_seconds=2, log=LOG)
+    keys = KeySet(timeout_seconds=20, log=LOG)
     url = f"{iam.url}/jwk"
     found = await asyncio.gather(*(keys.keys(url) for _ in range(20)))
     assert {tuple(names(f)) for f in found} == {("rsa1",)}
@@ -124,7 +124,7 @@ async def test_keys_are_fetched_once_for_many_logins(iam):
 
 async def test_keys_are_renewed_after_six_hours_and_kept_while_the_iam_is_silent(iam):
     clock, url = Clock(), f"{iam.url}/jwk"
-    keys = KeySet(timeout_seconds=2, log=LOG, clock=clock)
+    keys = KeySet(timeout_seconds=20, log=LOG, clock=clock)
     await keys.keys(url)
     iam.keys = {"rsa2": rsa_key("rsa2")}
     clock.now += 5 * 3600
@@ -142,7 +142,7 @@ async def test_keys_are_renewed_after_six_hours_and_kept_while_the_iam_is_silent
 
 async def test_storm_of_unknown_keys_fetches_once_a_minute(iam):
     clock, url = Clock(), f"{iam.url}/jwk"
-    keys = KeySet(timeout_seconds=2, log=LOG, clock=clock)
+    keys = KeySet(timeout_seconds=20, log=LOG, clock=clock)
     await keys.keys(url)
     for _ in range(200):
         clock.now += 0.2
@@ -155,7 +155,7 @@ async def test_storm_of_unknown_keys_fetches_once_a_minute(iam):
 
 async def test_failure_is_told_again_without_asking_for_a_moment(iam):
     clock, url = Clock(), f"{iam.url}/jwk"
-    keys = KeySet(timeout_seconds=2, log=LOG, clock=clock)
+    keys = KeySet(timeout_seconds=20, log=LOG, clock=clock)
     iam.status["/jwk"] = (500, "")
     for _ in range(5):
         with pytest.raises(IAMAwayError, match="500"):
@@ -180,5 +180,5 @@ async def test_failure_is_told_again_without_asking_for_a_moment(iam):
 async def test_bad_answer_gives_no_keys(iam, status, text, words):
     iam.status["/jwk"] = (status, text)
     with pytest.raises(IAMAwayError, match=words):
-        await KeySet(timeout_seconds=2, log=LOG).keys(f"{iam.url}/jwk")
+        await KeySet(timeout_seconds=20, log=LOG).keys(f"{iam.url}/jwk")
     assert iam.strangers == []

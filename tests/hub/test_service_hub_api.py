@@ -8,6 +8,7 @@ import os
 import pytest
 from jupyterhub.tests.utils import add_user
 from jupyterhub.utils import url_path_join
+from ports import free_port
 
 from jupyterhub_af.service.asking import AskError
 from jupyterhub_af.service.hub_api import PAGE, HubApi
@@ -26,6 +27,8 @@ async def app(apps, proxy_on_path, hub_app, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = {
         "JupyterHub": {
+            "bind_url": f"http://127.0.0.1:{free_port()}/@/space%20word/",
+            "hub_port": free_port(),
             "allow_named_servers": True,
             "services": [
                 {"name": "af", "api_token": TOKEN},
@@ -44,7 +47,8 @@ async def app(apps, proxy_on_path, hub_app, tmp_path, monkeypatch):
                     "services": ["half-blind"],
                 },
             ],
-        }
+        },
+        "ConfigurableHTTPProxy": {"api_url": f"http://127.0.0.1:{free_port()}"},
     }
     apps.append(await hub_app(config=config))
     app = apps[-1]
@@ -71,6 +75,12 @@ async def run(app, name: str, server_name: str = "") -> None:
     await app.proxy.add_user(user, server_name)
 
 
+async def all_stopped(api: HubApi) -> None:
+    async with asyncio.timeout(60):
+        while await api.live_servers():  # noqa: ASYNC110 - the hub stops them
+            await asyncio.sleep(0.1)
+
+
 async def test_live_servers_are_listed_looked_at_and_stopped(app, connect):
     await run(app, "anna")
     await run(app, "anna", "two")
@@ -83,16 +93,18 @@ async def test_live_servers_are_listed_looked_at_and_stopped(app, connect):
     one = live["anna", ""]
     assert one.is_settled
     assert one.person_at > 1.7e9
-    assert await api.find_server("anna", "two") == live["anna", "two"]
+    found, listed = await api.find_server("anna", "two"), live["anna", "two"]
+    # the hub asks its proxy for activity every two seconds here
+    assert found.person_at >= listed.person_at
+    moved = {"last_activity": listed.last_activity}
+    assert found.model_copy(update=moved) == listed
     assert await api.find_server("anna", "three") is None
     assert await api.find_server("idle", "") is None
     assert await api.find_server("nobody", "") is None
     for place in live:
         await api.stop_server(*place)
     await api.stop_server("nobody", "")
-    async with asyncio.timeout(60):
-        while await api.live_servers():  # noqa: ASYNC110 - the hub stops them
-            await asyncio.sleep(0.1)
+    await all_stopped(api)
 
 
 async def test_more_people_than_a_page_holds(app, connect, monkeypatch):
@@ -104,6 +116,7 @@ async def test_more_people_than_a_page_holds(app, connect, monkeypatch):
     assert app.tornado_settings["api_page_max_limit"] >= PAGE
     for name in ("anna", "bea", "carlo"):
         await api.stop_server(name, "")
+    await all_stopped(api)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import pytest
 from fake_iam import CLIENT_SECRET, FakeIAM, rsa_key
+from ports import free_port
 from sign_in_world import STUDENT, try_login
 
 pytestmark = [
@@ -33,9 +32,8 @@ async def test_iam_that_is_away_has_a_page_and_one_line_a_login(start_hub, hub_c
 async def test_hub_that_started_before_its_iam_lets_people_in_later(
     start_hub, hub_config, service
 ):
-    later = FakeIAM()
-    async with later.running():
-        port = urlsplit(later.url).port
+    later, port = FakeIAM(), free_port()
+    later.url = f"http://127.0.0.1:{port}"
     hub_config["FacilityAware"]["issuer"] = later.issuer
     hub = await start_hub()
     later.person.claims = STUDENT

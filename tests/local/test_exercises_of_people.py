@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 
 import pytest
+from cluster_world import write_facility
 from facility_world import running_facility, wait_until
 from kernel_world import make_kernel
-from test_clusters import write_facility
 
-pytestmark = [pytest.mark.local, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.local, pytest.mark.timeout(900)]
 FOLDER = "private/exercises"
 EXECUTE = """
 import subprocess, sys
@@ -67,27 +68,40 @@ def lines_about(facility, username):
     ],
 )
 def test_a_person_runs_their_exercise(everyday, username, exercise, results, expected):
-    person = everyday.person(username)
+    with at_work(everyday, username) as kernel:
+        said = kernel.run(EXECUTE.format(name=exercise), seconds=450)
+        assert said.startswith("0 "), said
+        answer = json.loads(read(kernel, results))
+        for key, values in expected.items():
+            assert answer[key] in values, key
+        cells = [c for c in read(kernel, exercise)["cells"] if c["cell_type"] == "code"]
+        assert all(cell["execution_count"] for cell in cells)
+        see_the_end_of_clusters(everyday, username, "computed" in expected)
+
+
+@contextmanager
+def at_work(facility, username):
+    """Give a kernel of a person's server, which is stopped whatever comes."""
+    person = facility.person(username)
     person.log_in()
     person.start(profile="dodas-v5")
-    kernel = make_kernel(person)
-    said = kernel.run(EXECUTE.format(name=exercise), seconds=300)
-    assert said.startswith("0 "), said
-    contents = person.at(f"user/{username}/api/contents/{FOLDER}")
+    try:
+        yield make_kernel(person)
+    finally:
+        person.stop()
 
-    def read(name):
-        answer = person.http.get(f"{contents}/{name}", headers=kernel.headers)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["content"]
 
-    answer = json.loads(read(results))
-    for key, values in expected.items():
-        assert answer[key] in values, key
-    cells = [cell for cell in read(exercise)["cells"] if cell["cell_type"] == "code"]
-    assert all(cell["execution_count"] for cell in cells)
-    # whatever a notebook started ends soon after it, and is in its person's history
-    wait_until(lambda: not everyday.cluster_parts(), seconds=30, what="no cluster")
+def read(kernel, name):
+    """Return what a file in the folder of exercises holds."""
+    path = f"user/{kernel.person.username}/api/contents/{FOLDER}/{name}"
+    answer = kernel.person.http.get(kernel.person.at(path), headers=kernel.headers)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["content"]
+
+
+def see_the_end_of_clusters(everyday, username, has_some):
+    """Whatever a notebook started ends soon after it, and is in its person's history."""
+    wait_until(lambda: not everyday.cluster_parts(), what="no cluster")
     started = [("cluster.start", ""), ("cluster.stop", "asked")]
-    expected_lines = started if "computed" in expected else []
-    wait_until(lambda: lines_about(everyday, username) == expected_lines, what="lines")
-    person.stop()
+    expected = started if has_some else []
+    wait_until(lambda: lines_about(everyday, username) == expected, what="lines")

@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from facility_world import UP, free_port
+from facility_world import UP
+from ports import free_port
 
 from jupyterhub_af.local.up import DEMO_FACILITY
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.local
 def run_up(file: Path, data: Path) -> subprocess.CompletedProcess[str]:
     words = ["--facility", str(file), "--data", str(data), "--port", str(free_port())]
     return subprocess.run(
-        [*UP, *words], capture_output=True, text=True, timeout=60, check=False
+        [*UP, *words], capture_output=True, text=True, timeout=120, check=False
     )
 
 

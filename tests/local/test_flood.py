@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from facility_world import RunningFacility, descendants, running_facility
+from facility_world import RunningFacility, running_facility
 
 from jupyterhub_af.hub.flood import LINES_A_MINUTE
 
@@ -55,18 +55,10 @@ class Hub:
             }
 
 
-def find_hub(facility: RunningFacility) -> int:
-    for pid in descendants(facility.process.pid):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if b"jupyterhub" in words and b"-f" in words:
-            return pid
-    raise AssertionError("no hub")
-
-
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     with running_facility(tmp_path_factory.mktemp("af") / "data") as running:
-        yield Hub(running, find_hub(running))
+        yield Hub(running, running.pids()["hub"])
 
 
 Ask = Callable[[httpx.AsyncClient, str], Awaitable[httpx.Response]]

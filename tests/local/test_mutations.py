@@ -67,10 +67,12 @@ def test_at(world: DoorWorld, door: Door, mutation: Mutation):
 
 def assert_starts_exactly(world, door, mutation, answer):
     assert answer.status_code == 302, answer.text
-    world.student.wait_until_ready(door.server)
-    plan = world.facility.plans()["student2", door.server]
-    wanted = mutation.form_starts
-    assert {key: plan[key] for key in wanted} == wanted
-    world.student.stop(door.server)
-    world.keep(CLOSED)
-    world.forget_trace()
+    try:
+        world.student.wait_until_ready(door.server)
+        plan = world.facility.plans()["student2", door.server]
+        wanted = mutation.form_starts
+        assert {key: plan[key] for key in wanted} == wanted
+    finally:
+        world.facility.end_servers()
+        world.keep(CLOSED)
+        world.forget_trace()

@@ -104,11 +104,13 @@ def test_while_it_is_allowed_the_choice_of_last_time_starts_again(doors, person)
     before = doors.facility.plans()["student1", ""]["start_id"]
     answer = person.api("POST", person.server_path())
     assert answer.status_code in (201, 202)
-    person.wait_until_ready()
-    plan = doors.facility.plans()["student1", ""]
-    assert plan["start_id"] != before
-    assert (plan["profile"], plan["size"]) == ("gw", "large")
-    person.stop()
+    try:
+        person.wait_until_ready()
+        plan = doors.facility.plans()["student1", ""]
+        assert plan["start_id"] != before
+        assert (plan["profile"], plan["size"]) == ("gw", "large")
+    finally:
+        doors.facility.end_servers()
 
 
 @pytest.mark.parametrize("way", REPLAYS.values(), ids=REPLAYS.keys())

@@ -8,7 +8,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import httpx
 from fake_peers import SERVICE_TOKEN
+from ports import free_port
 
 ISSUER = "https://iam.example.org/"
 CONTACT = "support@example.org"
@@ -42,12 +42,6 @@ storage:
   - {name: private, kind: private}
   - {name: collab, kind: collab, folders: {GW: hackathon/gw}}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def write_secret(path: Path) -> str:
@@ -129,11 +123,11 @@ class ServiceProcess:
         }
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
+        with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 self.command, env=self.environment, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while "Ready: " not in self.log.read_text():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(self.log.read_text())
@@ -143,9 +137,14 @@ class ServiceProcess:
         """Stop it; return how long that took."""
         begun = time.monotonic()
         self.process.send_signal(number)
-        self.process.wait(10)
-        self.log.write_text("")
+        self.process.wait(30)
         return time.monotonic() - begun
+
+    def edit(self, text: str) -> None:
+        """Put another text into the facility file's place, whoever looks meanwhile."""
+        aside = self.facility_file.with_suffix(".new")
+        aside.write_text(text)
+        aside.replace(self.facility_file)
 
     def client(self, secret: str | None = None) -> httpx.Client:
         """Return a client of the internal API."""
@@ -204,7 +203,10 @@ class Stream:
     def next(self, kind: str = "") -> dict[str, object]:
         """Return the next event, of a kind if one is given; {} at the end."""
         found: dict[str, object] = {}
+        deadline = time.monotonic() + 60
         for line in self._lines:
+            # there is a line at least every ten seconds, also where nothing happens
+            assert time.monotonic() < deadline, f"no event of the kind {kind!r}"
             key, _, value = line.partition(": ")
             if line and not line.startswith(":"):
                 found[key] = json.loads(value) if key == "data" else value
@@ -260,12 +262,11 @@ class PostgreSQL:
             shutil.rmtree(self.folder)
 
     def _wait(self, server: subprocess.Popen) -> None:
-        for _ in range(200):
-            if "ready to accept connections" in (self.folder / "log").read_text():
-                return
-            assert server.poll() is None, (self.folder / "log").read_text()
+        log, deadline = self.folder / "log", time.monotonic() + 60
+        while "ready to accept connections" not in log.read_text():
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
-        raise AssertionError((self.folder / "log").read_text())
 
     def _make_data(self, data: Path) -> None:
         options = ("-U", "af", "-A", "scram-sha-256", "--no-sync")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -11,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from jsonschema import ValidationError
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from jupyterhub_af.policy.messages import AuditEvent
 from jupyterhub_af.policy.panel import HistoryLine
@@ -182,3 +183,45 @@ async def test_an_event_that_cannot_be_stored_is_an_error(tmp_path):
     with pytest.raises(OperationalError):
         await Audit(store).record(EVENT)
     store.close()
+
+
+@pytest.fixture
+def picky(store) -> Audit:
+    """An audit whose database keeps one event of each person."""
+    with store.write() as session:
+        session.execute(text("CREATE UNIQUE INDEX picky ON events (actor)"))
+    return Audit(store)
+
+
+async def test_an_event_that_cannot_be_stored_is_nobody_else_s_error(picky):
+    people = [f"alice{number}" for number in range(8)]
+    await picky.record(EVENT.model_copy(update={"actor": "mallory"}))
+    doing = (
+        picky.record(EVENT.model_copy(update={"actor": actor}))
+        for actor in (*people[:4], "mallory", *people[4:])
+    )
+    outcomes = await asyncio.gather(*doing, return_exceptions=True)
+    failed = [outcome for outcome in outcomes if outcome is not None]
+    assert [type(error) for error in failed] == [IntegrityError]
+    assert outcomes[4] is failed[0]
+    kept = sorted(k.event.actor for k in picky.last(20))
+    assert kept == [*people, "mallory"]
+
+
+async def test_who_stops_waiting_takes_no_event_back(store):
+    audit = Audit(store)
+
+    async def keep(actor):
+        await audit.record(EVENT.model_copy(update={"actor": actor}))
+
+    impatient = asyncio.create_task(keep("bob"))
+    patient = asyncio.create_task(keep("alice"))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    await patient
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+    async with asyncio.timeout(30):
+        while len(await store.run(audit.last, 5)) < 2:
+            pass
+    assert {kept.event.actor for kept in audit.last(5)} == {"alice", "bob"}

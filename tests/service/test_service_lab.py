@@ -144,29 +144,29 @@ def test_a_server_s_whole_life(tmp_path, start):
         one = ServiceProcess(tmp_path, hub_url=hub.url, more=more)
         with running(one):
             hub.run("gina", active_at=time.time())
-            start_id = start("gina", service=one, idle_seconds=3, longest_seconds=None)
+            start_id = start("gina", service=one, idle_seconds=6, longest_seconds=None)
             gateway.run("gina", start_id)
             scopes = (ACCESS, "access:servers!server=gina/")
             mine = hub.add("gina", *scopes, groups=GROUPS)
             with Stream(one, mine) as stream:
                 lifetime = stream.next("lifetime")["data"]["lifetime"]
-                # as late as possible
-                time.sleep(max(0, lifetime["stop_at"] - time.time() - 0.8))
+                # late, with time for the answer on a busy machine
+                time.sleep(max(0, lifetime["stop_at"] - time.time() - 3))
                 kept = one.post("api/keep", mine).json()
                 assert hub.stopped == []
-                while not hub.stopped and time.time() < kept["stop_at"] + 5:
+                while not hub.stopped and time.time() < kept["stop_at"] + 20:
                     time.sleep(0.02)
                 assert hub.stopped == [("gina", "")]
-                assert kept["stop_at"] <= time.time() < kept["stop_at"] + 2
-                while (line := stream.next("history")["data"]["lines"][-1])[
-                    "actor"
-                ] != "af":
-                    pass
-                assert (line["action"], line["rule"]) == (
+                assert kept["stop_at"] <= time.time()
+                lines: list[dict[str, object]] = []
+                while not lines:
+                    told = stream.next("history")["data"]["lines"]
+                    lines = [line for line in told if line["actor"] == "af"]
+                assert (lines[0]["action"], lines[0]["rule"]) == (
                     "server.stop",
                     "lifetime-idle",
                 )
-                while not gateway.stopped and time.time() < kept["stop_at"] + 10:
+                while not gateway.stopped and time.time() < kept["stop_at"] + 40:
                     time.sleep(0.02)
             assert len(gateway.stopped) == 1
             log = one.log.read_text()

@@ -196,5 +196,5 @@ def test_an_edit_of_the_file_reaches_the_next_answer(tmp_path, hub):
         token = hub.add("leo", ACCESS, groups=GROUPS)
         assert one.public("api/me", token).status_code == 200
         closed = FACILITY.replace("[hackathon]", "[somebody-else]")
-        one.facility_file.write_text(closed)
+        one.edit(closed)
         assert refused(one.public("api/me", token), 403) == "login-withheld"

@@ -38,7 +38,7 @@ def stopped(start) -> ServerEvent:
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - it is other processes' doing
             await asyncio.sleep(0.02)
 

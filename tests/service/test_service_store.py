@@ -13,7 +13,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 
 from jupyterhub_af.service.refusal import StartError
-from jupyterhub_af.service.store import Store
+from jupyterhub_af.service.store import BUSY_SECONDS, Store
 from jupyterhub_af.service.tables import Base
 
 
@@ -124,7 +124,7 @@ def test_readers_do_not_wait_for_a_writer(lite_store):
         session.execute(text("INSERT INTO numbers (kind, last) VALUES ('x', 1)"))
         begun = time.monotonic()
         lite_store.ping()
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < BUSY_SECONDS
 
 
 async def test_work_that_waits_for_a_lock_does_not_stop_the_loop(tmp_path, lite_store):

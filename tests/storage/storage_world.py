@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from worlds import plan_of
 
 from jupyterhub_af.policy.messages import EnsureReply
 from jupyterhub_af.policy.plan import ServerPlan
-from jupyterhub_af.storage.agent import Agent
+from jupyterhub_af.policy.storage import Directory
+from jupyterhub_af.storage.accept import Owners
+from jupyterhub_af.storage.agent import Agent, Ensure
+from jupyterhub_af.storage.ensure import Calls, Volume, ensure_directories
 
 STUDENT, FELLOW, TEACHER, STRANGER = 1_000_001, 1_000_002, 1_000_003, 1_000_004
 GIDS = {
@@ -47,3 +56,57 @@ def layout(volume: Path) -> dict[str, tuple[int, int, str]]:
 def changes(volume: Path) -> dict[str, int]:
     """Return when the inode of everything below the volume was changed last."""
     return {str(p): p.lstat().st_ctime_ns for p in (volume, *volume.rglob("*"))}
+
+
+def ensure_counting(volume: Path, plan: ServerPlan) -> tuple[EnsureReply, list[str]]:
+    """Ensure; return the reply and the names of the calls that change a volume."""
+    made: list[str] = []
+
+    def counted(name: str) -> Callable[..., Any]:
+        def call(*words: Any, **options: Any) -> Any:
+            made.append(name)
+            return getattr(os, name)(*words, **options)
+
+        return call
+
+    calls = Calls(**{one.name: counted(one.name) for one in fields(Calls)})
+    return ensure(volume, plan, ensure=ensure_with(calls)), made
+
+
+def ensure_with(calls: Calls) -> Ensure:
+    """Return the agent's work with other calls than the system's own."""
+
+    def work(
+        volume: Volume, directories: Sequence[Directory], owners: Owners
+    ) -> EnsureReply:
+        return ensure_directories(replace(volume, calls=calls), directories, owners)
+
+    return work
+
+
+@contextmanager
+def open_volume() -> Iterator[Path]:
+    """Return a folder for a volume where every uid can come to."""
+    assert os.geteuid() == 0, "owners can be tested by root only"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "areas"
+        folder.mkdir()
+        for path in (folder, folder.parent):
+            path.chmod(0o711)
+        yield folder
+
+
+def run_as(uid: int, groups: list[int], script: str, *words: str) -> str:
+    """Run a script by the system's Python, which every uid can execute."""
+    done = subprocess.run(
+        ["/usr/bin/python3", "-I", "-c", script, *words],
+        user=uid,
+        group=uid,
+        extra_groups=groups,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    return done.stdout

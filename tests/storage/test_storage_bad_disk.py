@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import secrets
 import socket
@@ -12,12 +11,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from fuse_world import hanging_file_system
+from ports import free_port
 from storage_world import ensure, layout, plan_for
+from waiting import wait_until
 from worlds import FACILITY_TEXT
 
 from jupyterhub_af.policy.messages import Refusal, plan_to_json
@@ -25,31 +28,13 @@ from jupyterhub_af.storage.agent import NOT_ROOT, Agent
 from jupyterhub_af.storage.errors import AgentError
 
 ORDINARY = 1_000_077
-
-
-@contextmanager
-def hanging_file_system(folder: Path) -> Iterator[None]:
-    """Mount a file system whose server never answers; closing it ends every wait."""
-    assert os.geteuid() == 0, "mounting needs root"
-    folder.mkdir(parents=True)
-    device = os.open("/dev/fuse", os.O_RDWR)
-    options = f"fd={device},rootmode=40000,user_id=0,group_id=0".encode()
-    name = os.fsencode(folder)
-    libc = ctypes.CDLL(None, use_errno=True)
-    try:
-        answer = libc.mount(b"hang", name, b"fuse", 0, options)
-        assert answer == 0, os.strerror(ctypes.get_errno())
-        yield
-    finally:
-        os.close(device)
-        libc.umount2(name, 2)
+# also those areas that do not hang must answer in time, on a busy machine
+DEADLINE_SECONDS = 2.5
 
 
 def test_a_real_hang_is_named_in_time_seen_in_health_and_holds_up_no_other(tmp_path):
-    assert Path("/dev/fuse").exists(), "a kernel with FUSE is needed"
-
     async def ask() -> tuple[float, str, tuple[str, ...], tuple[str, ...]]:
-        agent = Agent(tmp_path, deadline_seconds=0.5)
+        agent = Agent(tmp_path, deadline_seconds=DEADLINE_SECONDS)
         started = time.monotonic()
         with pytest.raises(AgentError) as refused:
             await agent.ensure_plan(plan_for("student1"))
@@ -59,9 +44,10 @@ def test_a_real_hang_is_named_in_time_seen_in_health_and_holds_up_no_other(tmp_p
 
     with hanging_file_system(tmp_path / "collab"):
         waited, message, made, problems = asyncio.run(ask())
-    assert waited < 3
+    # it hangs until the file system is closed
+    assert waited < 10 * DEADLINE_SECONDS
     assert message.startswith(
-        "The storage did not answer within 0.5 seconds (area collabspace)."
+        "The storage did not answer within 2.5 seconds (area collabspace)."
     )
     assert "private/teacher1" in made
     assert len(problems) == 1
@@ -120,7 +106,7 @@ def agent_of(
         yield process
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=30)
 
 
 @pytest.fixture
@@ -181,12 +167,48 @@ def test_an_ordinary_user_s_agent_makes_directories_and_says_what_is_missing(pla
     assert found["private/student1"][2] == "0o700"
 
 
+def test_health_answers_while_an_area_hangs_and_people_wait_for_it(place):
+    """The agent's loop waits for no disk: five wait for the area, and none holds it up."""
+    secret = (place / "secret").read_text()
+    headers = {"Authorization": f"Bearer {secret}"}
+    body = plan_to_json(plan_for("student1"))
+
+    def ask(_number: int) -> httpx.Response:
+        with client(place) as http:
+            return http.post("/ensure", content=body, headers=headers)
+
+    words = words_for(place, deadline_seconds="10")
+    with (
+        hanging_file_system(place / "areas/collab"),
+        agent_of(place, *words) as process,
+        ThreadPoolExecutor(5) as pool,
+    ):
+        wait_until_ready(process)
+        waiting = [pool.submit(ask, number) for number in range(5)]
+        # as soon as somebody waits: the person's other areas are there
+        wait_until((place / "areas/private/student1").exists, what="others are made")
+        with client(place) as http:
+            during = http.get("/health")
+            teacher = http.post(
+                "/ensure", content=plan_to_json(plan_for("teacher1")), headers=headers
+            )
+            assert not any(one.done() for one in waiting)
+            refused = [one.result(30).json() for one in waiting]
+            after = http.get("/health").json()["problems"]
+    assert during.json()["status"] == "ok"
+    assert "private/teacher1" in teacher.json()["made"]
+    assert {one["rule"] for one in refused} == {"storage-slow"}
+    assert [problem.split(".")[0] for problem in after] == [
+        "The storage did not answer within 10 seconds (area collabspace)"
+    ]
+
+
 def test_a_long_body_without_a_length_is_cut_and_refused(place):
     secret = (place / "secret").read_text()
     with agent_of(place, *words_for(place)) as process:
         wait_until_ready(process)
         with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(10)
+            line.settimeout(30)
             line.connect(str(place / "s"))
             head = (
                 "POST /ensure HTTP/1.1\r\nHost: agent\r\nTransfer-Encoding: chunked\r\n"
@@ -206,7 +228,7 @@ def test_a_second_agent_does_not_take_the_socket_of_the_first(place):
     with agent_of(place, *words_for(place)) as first:
         wait_until_ready(first)
         with agent_of(place, *words_for(place)) as second:
-            assert second.wait(20) == 1
+            assert second.wait(60) == 1
             assert second.stderr is not None
             assert "stop it first." in second.stderr.read()
         with client(place) as http:
@@ -226,7 +248,7 @@ def test_a_second_agent_does_not_take_the_socket_of_the_first(place):
 )
 def test_what_keeps_it_from_starting_is_said_in_a_sentence(place, changed, words):
     with agent_of(place, *words_for(place, **changed)) as process:
-        assert process.wait(20) == 1
+        assert process.wait(60) == 1
         assert process.stderr is not None
         log = process.stderr.read()
     assert words in log
@@ -234,9 +256,7 @@ def test_what_keeps_it_from_starting_is_said_in_a_sentence(place, changed, words
 
 
 def test_a_port_is_an_alternative_to_the_socket(place):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with agent_of(place, *words_for(place, socket="", port=str(port))) as process:
         assert f"ready at http://127.0.0.1:{port}" in wait_until_ready(process)
         answer = httpx.get(f"http://127.0.0.1:{port}/health")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from storage_world import (
     TEACHER,
     changes,
     ensure,
+    ensure_counting,
     layout,
     plan_for,
 )
@@ -71,11 +73,20 @@ def test_a_teacher_gets_an_own_directory_and_no_folder(volume):
 
 
 def test_a_second_pass_writes_nothing(volume):
-    ensure(volume, plan_for("student1"))
+    """Counted by the calls that could write, and seen in every inode."""
+    first, calls = ensure_counting(volume, plan_for("student1"))
+    # each is made and opened; the folder and the shared directory get a list; the
+    # agent's own need no other owner
+    assert Counter(calls) == {
+        "mkdir": len(first.made),
+        "fchmod": len(first.made),
+        "fchown": 4,
+        "setxattr": 2,
+    }
     (volume / "private/student1/work.txt").write_text("kept")
     before = changes(volume)
-    reply = ensure(volume, plan_for("student1"))
-    assert (reply.made, reply.mended) == ((), ())
+    reply, calls = ensure_counting(volume, plan_for("student1"))
+    assert (reply.made, reply.mended, calls) == ((), (), [])
     assert changes(volume) == before
 
 

@@ -25,6 +25,8 @@ from jupyterhub_af.storage.errors import AgentError, ObstacleError, PlanError
 
 OPENERS = pytest.mark.parametrize("opener", [open_with_openat2, open_step_by_step])
 RENAME_EXCHANGE = 2
+# six kinds of race, so 10 000 attempts in a proof
+ATTEMPTS = 1_700 if os.environ.get("AF_PROOF") else 100
 NO_DIRECTORY_FD = -100
 
 
@@ -47,9 +49,7 @@ def exchange(one: Path, other: Path) -> None:
 
 @OPENERS
 @pytest.mark.parametrize("path", ["shared", "shared/shared", "shared/shared/student1"])
-def test_three_hundred_exchanges_with_a_link_touch_nothing_outside(
-    volume, opener, path
-):
+def test_exchanges_with_a_link_touch_nothing_outside(volume, opener, path):
     """Every pass either does its work inside or is refused; both happen."""
     ensure(volume, plan_for("student1"))
     # the link leads to a tree of the same shape, so that a follower would not notice
@@ -69,7 +69,7 @@ def test_three_hundred_exchanges_with_a_link_touch_nothing_outside(
     outcomes: list[str] = []
     end = time.monotonic() + 20
     try:
-        while len(outcomes) < 300 or (
+        while len(outcomes) < ATTEMPTS or (
             set(outcomes) != {"done", "refused"} and time.monotonic() < end
         ):
             try:
@@ -192,10 +192,11 @@ def test_a_number_of_another_kind_makes_nothing(volume, uid, gid, group_gid):
 def test_a_plan_with_a_thousand_mounts_starts_no_thread(volume):
     plan = plan_for("student1")
     mounts = tuple(replace(plan.mounts[0], area=f"a{n}") for n in range(1000))
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with pytest.raises(PlanError, match="256 are allowed"):
         ensure(volume, replace(plan, mounts=mounts))
-    assert threading.active_count() == before
+    # threads of other tests may end meanwhile
+    assert set(threading.enumerate()) <= before
 
 
 def test_an_area_that_fails_does_not_keep_the_others_from_being_made(volume):

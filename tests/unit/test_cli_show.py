@@ -261,5 +261,5 @@ def test_a_reader_who_has_enough_is_no_error_with_a_traceback(file):
     process.stdout.close()
     errors = process.stderr.read().decode()
     process.stderr.close()
-    assert process.wait(20) in (0, 1)
+    assert process.wait(60) in (0, 1)
     assert errors == ""

@@ -270,26 +270,19 @@ class TestBuild:
         with start_builder(image, cache, "stop") as other:
             assert "installing" in other.stdout.readline()
             with ThreadPoolExecutor(1) as pool:
-                said: list[str] = []
-                future = pool.submit(
-                    ensure_environment,
-                    image,
-                    cache=cache,
-                    wheels=(),
-                    uv=None,
-                    say=said.append,
-                )
-                wait_until(lambda: said)
-                assert said == ["tiny environment: another process builds it, waiting."]
+                future = waiting_build(pool, image, cache, None)
                 other.kill()
-                assert future.result(timeout=30) == environment_dir(image, cache, ())
+                assert future.result(timeout=120) == environment_dir(image, cache, ())
 
     def test_killed_is_built_again_after_the_command_it_left(
         self, image, cache, tmp_path
     ):
         (image / "requirements.lock").write_text("pocket==1.0\n")
         slow = tmp_path / "slow.sh"
-        slow.write_text("#!/bin/sh\necho begun\nsleep 1\ntouch ended\n")
+        slow.write_text(
+            "#!/bin/sh\necho begun\n"
+            "for i in $(seq 1200); do [ -e go ] && break; sleep 0.05; done\ntouch ended\n"
+        )
         slow.chmod(0o755)
         program = BUILDER.replace("uv=None", f"uv=Path({str(slow)!r})")
         with start_builder(image, cache, program=program) as other:
@@ -297,12 +290,12 @@ class TestBuild:
             other.send_signal(signal.SIGKILL)
         path = environment_dir(image, cache, ())
         ended = path.parent / "ended"
-        assert (path.exists(), environments.is_ready(path), ended.exists()) == (
-            True,
-            False,
-            False,
-        )
-        assert build(image, cache, uv=Path("/bin/true"))[0] == path
+        assert path.exists()
+        assert not any((environments.is_ready(path), ended.exists()))
+        with ThreadPoolExecutor(1) as pool:
+            future = waiting_build(pool, image, cache, Path("/bin/true"))
+            (path.parent / "go").touch()
+            assert future.result(timeout=120) == path
         assert ended.exists()
 
 
@@ -390,7 +383,17 @@ def start_builder(image, cache, *arguments, program=BUILDER):
     )
 
 
-def wait_until(condition, seconds=20):
+def waiting_build(pool, image, cache, uv):
+    """Ensure an environment that another process builds; return its future once it waits."""
+    said: list[str] = []
+    more = {"cache": cache, "wheels": (), "uv": uv, "say": said.append}
+    future = pool.submit(ensure_environment, image, **more)
+    wait_until(lambda: said)
+    assert said == ["tiny environment: another process builds it, waiting."]
+    return future
+
+
+def wait_until(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "It did not happen in time."

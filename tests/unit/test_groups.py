@@ -225,9 +225,9 @@ def test_a_list_nested_to_the_limit_is_no_error():
 
 def test_a_long_entitlement_is_refused_at_once():
     item = "urn:a" + ":group:" * 200_000 + "#\n"
-    began = time.monotonic()
+    began = time.process_time()
     assert read_groups({"entitlements": [item]}) == read(dropped=1)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 @given(st.dictionaries(st.sampled_from(["sub", *CLAIMS]), json_values))

@@ -314,10 +314,10 @@ def test_an_image_outside_the_pattern_is_refused(image):
 def test_a_slow_pattern_is_no_way_to_stop_the_hub():
     text = edited((f"'{PATTERN}'", "'(a*)*(a*)*(a*)*b'"))
     access = access_of("researcher1", parse_facility(text))
-    began = time.monotonic()
+    began = time.process_time()
     choice = {"profile": "own-image", "image": "a" * 255}
     assert refusal_of(access, choice)[0] == "image-withheld"
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 values = (

@@ -23,7 +23,7 @@ def gateway():
 
 
 def stop(gateway, name=NAME):
-    address = GatewayAddress(gateway.url + "/", CREDENTIAL, timeout_seconds=2)
+    address = GatewayAddress(gateway.url + "/", CREDENTIAL, timeout_seconds=20)
     asyncio.run(stop_cluster(address, name))
 
 

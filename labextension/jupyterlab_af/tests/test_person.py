@@ -21,7 +21,8 @@ class World:
         self.settings[LAST_REQUEST] = datetime.now(UTC) - timedelta(seconds=ago)
 
     def quiet(self):
-        return round(time.monotonic() - self.watch.last_at())
+        """Return for how long nobody did anything; a busy machine makes it longer."""
+        return pytest.approx(time.monotonic() - self.watch.last_at(), abs=30)
 
 
 @pytest.fixture
@@ -30,8 +31,9 @@ def world():
 
 
 def test_the_start_of_the_server_is_the_first_act():
+    before = time.monotonic()
     watch = PersonWatch({}, lambda: False)
-    assert time.monotonic() - watch.last_at() < 1
+    assert before <= watch.last_at() <= time.monotonic()
 
 
 def test_a_tab_that_is_used_is_an_act(world):

@@ -34,7 +34,7 @@ def service():
 @asynccontextmanager
 async def following(service):
     """Give a relay of the service."""
-    address = ServiceAddress(service.url, CREDENTIAL, timeout_seconds=2)
+    address = ServiceAddress(service.url, CREDENTIAL, timeout_seconds=20)
     client = Service(address)
     relay = Relay(client, log=LOG, secret=CREDENTIAL)
     try:
@@ -46,7 +46,7 @@ async def following(service):
 
 async def read(tab, count):
     """Return the next events of a tab."""
-    return [await tab.next(5) for _ in range(count)]
+    return [await tab.next(20) for _ in range(count)]
 
 
 def kinds(events):
@@ -54,7 +54,7 @@ def kinds(events):
 
 
 async def until(is_true):
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while not is_true():
         assert time.monotonic() < end
         await asyncio.sleep(0.01)
@@ -66,7 +66,7 @@ def run(test):
     @functools.wraps(test)
     def ran(**fixtures):
         async def bounded():
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await test(**fixtures)
 
         asyncio.run(bounded())
@@ -217,14 +217,18 @@ async def test_a_refused_token_is_said_with_the_reason_and_not_asked_again(servi
 
 @run
 async def test_tabs_that_come_and_go_do_not_make_a_storm(service, monkeypatch):
-    monkeypatch.setattr(relay_module, "SHORTEST_PAUSE_SECONDS", 0.4)
+    monkeypatch.setattr(relay_module, "SHORTEST_PAUSE_SECONDS", 60.0)
     service.status = 403
     async with following(service) as relay:
+        tab = relay.join("")
+        # until it has an answer there is no pause to shorten
+        assert kinds(await read(tab, 1)) == ["away"]
+        relay.leave(tab)
         for _ in range(10):
             tab = relay.join("")
             await asyncio.sleep(0.05)
             relay.leave(tab)
-        assert 1 <= service.asked <= 3
+        assert service.asked == 1
 
 
 @run
@@ -236,7 +240,7 @@ async def test_a_tab_that_does_not_read_is_let_go_and_comes_again(service):
             service.publish(history(number))
             await read(quick, 1)
         heard = []
-        while (event := await slow.next(5)) is not None:
+        while (event := await slow.next(20)) is not None:
             heard.append(event)
         assert len(heard) == TAB_EVENTS
         assert not quick.is_over
@@ -247,7 +251,7 @@ async def test_every_tab_is_over_at_the_end(service):
     async with following(service) as relay:
         tab = relay.join("")
         await read(tab, 6)
-    assert await tab.next(5) is None
+    assert await tab.next(20) is None
     await until(lambda: service.listeners == 0)
 
 
@@ -278,7 +282,7 @@ async def test_a_fault_of_ours_lets_the_tabs_come_again(service):
         relay._take = lambda event: 1 / 0
         tab = relay.join("")
         assert kinds(await read(tab, 1)) == ["back"]
-        assert await tab.next(5) is None
+        assert await tab.next(20) is None
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def service():
 
 
 def address_of(service, **more):
-    return ServiceAddress(service.url, CREDENTIAL, **({"timeout_seconds": 0.5} | more))
+    return ServiceAddress(service.url, CREDENTIAL, **({"timeout_seconds": 20} | more))
 
 
 def ask(address):
@@ -119,7 +119,7 @@ def test_a_page_in_place_of_a_stream_is_unexpected(service):
 
 
 def test_a_slow_service_is_unreachable(service):
-    service.delay_seconds = 1.0
+    service.delay_seconds = 5.0
     assert cause_of(address_of(service, timeout_seconds=0.1)) == "unreachable"
 
 

@@ -82,10 +82,12 @@ describe('FacilityModel', () => {
   });
 
   it('goes by the clock of the server where the own one is wrong', () => {
+    jest.useFakeTimers();
     const model = makeModel();
     model.setClock(Date.now() + 3_600_000);
     expect(model.now() - Date.now() / 1000).toBeCloseTo(3600, 0);
     model.setClock(Date.now() + 900);
     expect(model.now() - Date.now() / 1000).toBeCloseTo(0, 0);
+    jest.useRealTimers();
   });
 });

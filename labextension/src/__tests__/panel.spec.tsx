@@ -21,9 +21,18 @@ const AWAY = { kind: 'away', cause: 'unreachable', reason: '' } as const;
 
 let body: ReactWidget;
 
-/** Let React draw. */
+/** Let React draw: its work comes in several turns, and a turn may be a slow one. */
 async function drawn(): Promise<void> {
-  await new Promise(resolve => setTimeout(resolve, 20));
+  for (let turn = 0; turn < 10; turn++) {
+    await new Promise(resolve => setTimeout(resolve, 2));
+  }
+}
+
+/** Wait until something is so; the expectation after it says what is missing. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let turn = 0; turn < 300 && !isSo(); turn++) {
+    await new Promise(resolve => setTimeout(resolve, 10));
+  }
 }
 
 async function shown(state: Partial<IFacilityState> = ALL): Promise<FakeModel> {
@@ -128,8 +137,9 @@ describe('FacilityPanel', () => {
     await drawn();
     expect(time.querySelector('[role=timer]')?.textContent).toBe('110 s');
     model.time += 1;
-    await new Promise(resolve => setTimeout(resolve, 1150));
-    expect(time.querySelector('[role=timer]')?.textContent).toBe('109 s');
+    const timer = time.querySelector('[role=timer]');
+    await until(() => timer?.textContent !== '110 s');
+    expect(timer?.textContent).toBe('109 s');
     expect(model.asked).toEqual([]);
   });
 

@@ -9,8 +9,6 @@ import json
 import secrets
 import ssl
 import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,6 +17,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 import jwt
+from waiting import wait_until
 
 import jupyterhub_af.local
 from jupyterhub_af.local.demo_iam import DEMO_ACCOUNTS, DemoIAM
@@ -38,7 +37,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 def new_browser() -> httpx.Client:
-    return httpx.Client(verify=tls_context())
+    return httpx.Client(verify=tls_context(), timeout=30)
 
 
 class FormReader(HTMLParser):
@@ -101,12 +100,12 @@ class RunningIAM:
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=subprocess.STDOUT
             )
-        wait_until(lambda: self.log.read_bytes().count(b"ready") > ready)
+        wait_until(lambda: self.log.read_bytes().count(b"ready") > ready, what="ready")
 
     def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()
-        code = self.process.wait(5)
+        code = self.process.wait(60)
         self.process = None
         return code
 
@@ -249,13 +248,6 @@ class AuthorizationRequest:
             "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
             "code_challenge_method": "S256",
         }
-
-
-def wait_until(is_done: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_done():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.02)
 
 
 def open_login_page(running: RunningIAM, client: httpx.Client) -> httpx.Response:

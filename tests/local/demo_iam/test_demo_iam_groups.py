@@ -56,7 +56,7 @@ async def log_in(iam: RunningIAM, scope: str) -> Person:
     client = IAMClient(
         iam.iam.issuer,
         iam.iam.client_id,
-        timeout_seconds=5,
+        timeout_seconds=30,
         log=logging.getLogger("test"),
     )
     try:

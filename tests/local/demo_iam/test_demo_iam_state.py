@@ -64,7 +64,7 @@ def test_nothing_secret_is_printed(start_iam):
 
 def test_a_taken_port_ends_the_program_with_words_and_code_3(running):
     second = subprocess.run(
-        running.command, capture_output=True, text=True, timeout=10, check=False
+        running.command, capture_output=True, text=True, timeout=60, check=False
     )
     assert second.returncode == 3
     assert second.stdout == ""

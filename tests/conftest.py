@@ -1,4 +1,4 @@
-"""Unit tests share a machine with others: a slow moment is no failure."""
+"""Tests share a machine with others: a slow moment of an example is no failure."""
 
 from __future__ import annotations
 
