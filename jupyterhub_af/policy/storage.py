@@ -263,6 +263,12 @@ def make_tree(kind: AreaKind, area: str, owner: str) -> Tree:
     return Tree(area, kind, owner, source, join_components(BACKUPS, area, owner))
 
 
+def is_tree(source: str) -> bool:
+    """Tell whether a path of the volume is one that a tree has."""
+    top, *below = source.split("/")
+    return len(below) == {"private": 1, "shared": 2, "collab": 2}.get(top)
+
+
 def trees_of(mounts: Iterable[Mount], *, person: str) -> tuple[Tree, ...]:
     """Return the trees that mounts let a person write: what a quota is about."""
     found = []

@@ -42,6 +42,7 @@ from .refusal import StartError
 from .register import FIRST_GID, FIRST_UID, Ranges, Register
 from .running import Running
 from .secret import Secrets, load_secret, load_secrets
+from .storage_watch import StorageWatch
 from .store import Store
 from .stream import MOST_LISTENERS, Streams
 from .sweeps import Sweeps
@@ -173,6 +174,7 @@ class ServiceApp(Application):
         gate = _make_gate(hub)
         listeners, streams = Listeners(), Streams(desk, gate)
         keeper = self._make_keeper(desk, hub)
+        watch = self._make_watch(desk)
         try:
             self._listen(
                 desk,
@@ -181,12 +183,15 @@ class ServiceApp(Application):
             )
             stopping = _stop_event()
             keeper.start()
+            if watch is not None:
+                watch.start()
             self._write_pid()
             self.log.info("Ready: %s", self._where(desk))
             await stopping.wait()
             self.log.info("Stopped")
         finally:
-            await _close(desk, keeper.stop, streams.stop, listeners.close)
+            stops = [] if watch is None else [watch.stop]
+            await _close(desk, keeper.stop, *stops, streams.stop, listeners.close)
             self._remove_pid()
 
     def _write_pid(self) -> None:
@@ -296,6 +301,12 @@ class ServiceApp(Application):
                 desk, hub_api, gateway, ttl_seconds=self.cluster_ttl_seconds
             )
         return Keeper(Duties(desk, hub_api, reaper, self.sweep_seconds))
+
+    def _make_watch(self, desk: Desk) -> StorageWatch | None:
+        """Return what looks at disks; None where there is no agent to ask."""
+        if desk.agent is None:
+            return None
+        return StorageWatch(desk, desk.agent, look_seconds=self.sweep_seconds)
 
     def _where(self, desk: Desk) -> str:
         places = [self.socket] if self.socket else []

@@ -113,6 +113,18 @@ class Audit:
             newest = sorted(rows)[-count:]
             return tuple(_to_line(rows[number]) for number in newest)
 
+    def last_of(self, target: str, actions: Sequence[str]) -> str:
+        """Return the action of the newest event of a kind about a target; empty if none."""
+        query = (
+            select(EventRow.action)
+            .where(EventRow.person == person_of(target))
+            .where(EventRow.target == target, EventRow.action.in_(actions))
+            .order_by(EventRow.id.desc())
+            .limit(1)
+        )
+        with self._store.read() as session:
+            return session.scalar(query) or ""
+
     def last(self, count: int) -> list[Kept]:
         """Return the newest events, newest first."""
         query = select(EventRow).order_by(EventRow.id.desc()).limit(count)

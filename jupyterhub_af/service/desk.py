@@ -166,6 +166,7 @@ class Desk:
             version=jupyterhub_af.__version__,
             facility_digest=edition.digest,
             problems=tuple(problems),
+            notes=self.disks.notes() if detailed else (),
         )
 
     async def render_metrics(self) -> bytes:
@@ -176,6 +177,7 @@ class Desk:
             plans=await self.store.run(self.plans.count),
             edition=edition,
             sweep_ages=self.sweeps.ages(self.clock()),
+            disks=self.disks,
         )
 
     async def _record_registration(self, name: str, *, rule: str, result: str) -> None:

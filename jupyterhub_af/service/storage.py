@@ -14,6 +14,7 @@ from jupyterhub_af.policy.plan import ServerPlan
 from jupyterhub_af.policy.quota import LEAST_FREE_BYTES, Fullness, fullness_of
 from jupyterhub_af.policy.storage import Tree, path_of, trees_of
 from jupyterhub_af.policy.storage_messages import TreeName, TreeUsage, UsageReply
+from jupyterhub_af.policy.units import format_memory
 
 
 class Disks:
@@ -40,8 +41,12 @@ class Disks:
         """Take the agent's word; return what is different from before."""
         changed = tuple(u for u in reply.usages if self._usages.get(u.tree) != u)
         self._usages.update((usage.tree, usage) for usage in reply.usages)
-        self._free_bytes = reply.free_bytes
         return changed
+
+    def put_free(self, free_bytes: int) -> bool:
+        """Take what is free on the disk; tell whether it is full now and was not, or was."""
+        before, self._free_bytes = self.is_volume_full, free_bytes
+        return before != self.is_volume_full
 
     def keep_only(self, names: Iterable[TreeName]) -> None:
         """Forget the trees that nobody works in."""
@@ -51,6 +56,25 @@ class Disks:
     def find(self, name: TreeName) -> TreeUsage | None:
         """Return what is known of a tree."""
         return self._usages.get(name)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return which folders of groups are over their quota, for the administrators.
+
+        Nothing stops who writes there: what a group works at is not to break in the
+        middle of a write. Its people are warned in their panels.
+        """
+        found = ["The disk of the areas is full."] if self.is_volume_full else []
+        found += [
+            f"The folder {usage.tree.owner} of {usage.tree.area} holds "
+            f"{format_memory(usage.used_bytes or 0)} of its "
+            f"{format_memory(usage.quota_bytes or 0)}: its people are warned, and may "
+            "still write."
+            for usage in self._usages.values()
+            if usage.tree.kind == "collab"
+            and usage.enforced_by == "accounting"
+            and fullness_of(usage) == "full"
+        ]
+        return tuple(found)
 
     def count(self, fullness: Fullness) -> int:
         """Return how many of the known trees are near their quota, or full."""

@@ -104,5 +104,6 @@ class Recount(TreeRoute):
         tree = await self.tree_asked_for()
         request = RecountRequest(trees=(tree,), is_asked=True)
         reply = await self.ask_agent("/recount", request, RecountReply)
-        self.desk.disks.expect(tree)
+        if reply.has_begun:
+            self.desk.disks.expect(tree)
         self.write_message(reply)

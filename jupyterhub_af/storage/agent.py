@@ -75,7 +75,7 @@ class Agent:
         """Return what is wrong with the volume, in words; nothing is written."""
         found = [] if os.geteuid() == 0 else [NOT_ROOT]
         silent = self.lines.silent_areas(self.deadline_seconds)
-        if areas := tuple(area for area in silent if area != _HEALTH):
+        if areas := tuple(area for area in silent if not area.startswith(":")):
             found.append(str(to_silence_error(areas, self.deadline_seconds)))
         look = asyncio.wrap_future(self.lines.submit(_HEALTH, self._look))
         try:
@@ -109,6 +109,22 @@ class Agent:
             if lack.rule not in rules
         ]
         return tuple(str(lack) for lack in (*whole, *parts))
+
+    async def in_lines(self, works: Mapping[str, Callable[[], T]]) -> list[T]:
+        """Return what pieces of work return, each done in the line of its area.
+
+        Raises
+        ------
+        AgentError
+            If a file system did not do it, or not in time.
+        """
+        futures = {
+            asyncio.wrap_future(
+                self.lines.submit(area, partial(_in_words, area, work))
+            ): (area)
+            for area, work in works.items()
+        }
+        return await self._within_deadline(futures)
 
     async def _within_deadline(
         self, futures: Mapping[asyncio.Future[T], str]
@@ -158,6 +174,14 @@ class Agent:
         if not os.access(self.volume, os.W_OK | os.X_OK):
             return ["The agent may not write on the volume."]
         return [] if space.f_bavail else ["The volume is full."]
+
+
+def _in_words(area: str, work: Callable[[], T]) -> T:
+    """Do work at an area; say in words what its file system refused."""
+    try:
+        return work()
+    except OSError as error:
+        raise to_storage_error(area, error) from error
 
 
 def _join(replies: Iterable[EnsureReply]) -> EnsureReply:

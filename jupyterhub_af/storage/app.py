@@ -26,6 +26,9 @@ from .agent import NOT_ROOT, Agent
 from .errors import StartError
 from .listen import Places, listen
 from .routes import MAX_BODY_BYTES, Process, Server, make_application
+from .usage.answers import Answers
+from .usage.counts import Counts, Pace
+from .usage_routes import ROUTES as USAGE_ROUTES
 
 _SHORTEST_SECRET = 16
 _OTHERS = 0o077
@@ -75,6 +78,17 @@ class StorageApp(Application):
     deadline_seconds = Float(
         20.0, min=0.05, help="Seconds an area has to answer, default 20."
     ).tag(config=True)
+    count_seconds = Float(
+        600.0,
+        min=1,
+        help="How old the count of an area that somebody works in may get, in seconds. "
+        "Counting never takes more than a twentieth of the time.",
+    ).tag(config=True)
+    recount_seconds = Float(
+        30.0,
+        min=1,
+        help="How often a person may have an area counted again, in seconds.",
+    ).tag(config=True)
     first_uid = Integer(
         IdRanges().first_uid, help="Lowest uid (and own gid) of a person."
     ).tag(config=True)
@@ -108,14 +122,17 @@ class StorageApp(Application):
             msg = "StorageApp.facility_file is empty; give the facility file's path."
             raise StartError(msg)
         catalogue = Catalogue(Path(self.facility_file), self.log, issuer=self.issuer)
+        agent = Agent(
+            volume,
+            deadline_seconds=self.deadline_seconds,
+            ranges=IdRanges(self.first_uid, self.first_gid),
+        )
+        pace = Pace(self.recount_seconds, self.count_seconds)
         return Server(
-            agent=Agent(
-                volume,
-                deadline_seconds=self.deadline_seconds,
-                ranges=IdRanges(self.first_uid, self.first_gid),
-            ),
+            agent=agent,
             secrets=self._load_secrets(),
             catalogue=catalogue,
+            answers=Answers(agent, Counts(volume, self.log, pace), catalogue),
             log=self.log,
         )
 
@@ -132,7 +149,9 @@ class StorageApp(Application):
     async def _run(self, server: Server) -> None:
         """Serve until SIGTERM or SIGINT; work in progress is left to the next call."""
         http = HTTPServer(
-            make_application(server), max_body_size=16 * MAX_BODY_BYTES, body_timeout=30
+            make_application(server, USAGE_ROUTES),
+            max_body_size=16 * MAX_BODY_BYTES,
+            body_timeout=30,
         )
         http.add_sockets(listen(self._places))
         stopped = asyncio.Event()
@@ -143,6 +162,7 @@ class StorageApp(Application):
         await stopped.wait()
         http.stop()
         self._withdraw()
+        server.answers.counts.close()
 
     def _announce(self) -> None:
         """Write the process id and say that requests are answered."""

@@ -21,9 +21,11 @@ from tornado.web import Application, HTTPError, RequestHandler, stream_request_b
 from jupyterhub_af import __version__
 from jupyterhub_af.catalogue import NOT_IN_FORCE, Catalogue
 from jupyterhub_af.policy.messages import Health, Message, Refusal, parse_plan
+from jupyterhub_af.policy.storage import Tree, trees_of
 
 from .agent import Agent
 from .errors import AgentError, BodyError
+from .usage.answers import Answers
 
 MAX_BODY_BYTES = 1024 * 1024
 _TOO_LARGE = f"A request is at most {MAX_BODY_BYTES} bytes long."
@@ -38,6 +40,7 @@ class Server:
     agent: Agent
     secrets: Mapping[Process, str]
     catalogue: Catalogue
+    answers: Answers
     log: logging.Logger
 
 
@@ -95,6 +98,7 @@ class HealthRoute(AgentRoute):
             version=__version__,
             facility_digest=edition.digest,
             problems=problems,
+            notes=await self.server.answers.notes(),
         )
         self.answer(health)
 
@@ -179,9 +183,17 @@ class EnsureRoute(BodyRoute):
         """Ensure the plan's directories and say what was made and mended."""
         plan = self.read_body(parse_plan, "plan")
         reply = await self.server.agent.ensure_plan(plan)
+        await self._hold(trees_of(plan.mounts, person=plan.person))
         counts = (plan.user, len(reply.made), len(reply.mended))
         self.server.log.info("Ensured the areas of %r: %s made, %s mended", *counts)
         return reply
+
+    async def _hold(self, trees: tuple[Tree, ...]) -> None:
+        """Hold trees to their quotas; what fails is done at the next look at them."""
+        try:
+            await self.server.answers.hold(trees)
+        except AgentError as error:
+            self.server.log.warning("Could not look at quotas: %s", error)
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -191,11 +203,14 @@ def _first_problem(error: ValidationError) -> str:
     return f"{place}: {first['msg']}" if place else first["msg"]
 
 
-def make_application(server: Server) -> Application:
-    """Return the agent's routes; they log themselves, once for each request."""
+def make_application(
+    server: Server, more: Mapping[str, type[AgentRoute]]
+) -> Application:
+    """Return the agent's routes, with ``more``; they log themselves, once a request."""
     shared = {"server": server}
+    routes = {"/ensure": EnsureRoute, "/health": HealthRoute, **more}
     return Application(
-        [("/ensure", EnsureRoute, shared), ("/health", HealthRoute, shared)],
+        [(path, route, shared) for path, route in routes.items()],
         default_handler_class=NoRoute,
         default_handler_args=shared,
         log_function=lambda _route: None,
