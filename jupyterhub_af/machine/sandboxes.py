@@ -68,10 +68,16 @@ def forget_sandbox(folder: Path, name: str) -> None:
 
 
 def find_sandboxes(folder: Path) -> tuple[tuple[str, Sandbox], ...]:
-    """Return the sandboxes of a folder by name; none where there is no folder."""
+    """Return the sandboxes of a folder by name; none where there is no folder.
+
+    Another process may end and forget one meanwhile, which is then none.
+    """
     found = []
     for path in sorted(folder.glob(f"[!.]*{SUFFIX}")):
-        facts = json.loads(path.read_text(encoding="utf8"))
+        try:
+            facts = json.loads(path.read_text(encoding="utf8"))
+        except FileNotFoundError:
+            continue
         groups = tuple(Path(group) for group in facts.pop("groups"))
         found.append((path.name.removesuffix(SUFFIX), Sandbox(**facts, groups=groups)))
     return tuple(found)

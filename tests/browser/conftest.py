@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from facility_world import RunningFacility, running_facility
-from people import PATIENCE_MS, running_browser
-from playwright.sync_api import Browser, BrowserContext, Page
+from people import PATIENCE_MS, launch, running_browser
+from playwright.sync_api import Browser, BrowserContext, Error, Page
 
 
 @pytest.fixture(scope="session")
@@ -26,9 +26,21 @@ def facility(shared_facility: RunningFacility) -> Iterator[RunningFacility]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def launched() -> Iterator[list[Browser]]:
+    """Every Chromium so far."""
     with running_browser() as chromium:
-        yield chromium
+        yield [chromium]
+
+
+@pytest.fixture
+def browser(launched: list[Browser]) -> Browser:
+    """Return a Chromium that runs: one that ended fails one story, not all after it."""
+    try:
+        # it knows of its end only once it is asked for something
+        launched[-1].new_context().close()
+    except Error:
+        launched.append(launch(launched[-1].browser_type))
+    return launched[-1]
 
 
 @pytest.fixture

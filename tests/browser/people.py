@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from facility_world import RunningFacility
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserType, Page, expect, sync_playwright
 
 ARTEFACTS = Path(__file__).parents[2] / "artefacts"
 # a bound, not an expectation: the machine may be five times slower
@@ -32,9 +32,13 @@ ARGUMENTS = [
 def running_browser() -> Iterator[Browser]:
     """Give a Chromium that asks nobody but the facility."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        chromium = launch(playwright.chromium)
         yield chromium
         chromium.close()
+
+
+def launch(kind: BrowserType) -> Browser:
+    return kind.launch(executable_path=CHROMIUM, args=ARGUMENTS)
 
 
 def picture(page: Page, name: str) -> None:

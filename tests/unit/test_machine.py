@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from jupyterhub_af.machine import bubblewrap, process
@@ -49,6 +50,22 @@ def test_a_sandbox_is_found_again_as_it_was_kept(tmp_path: Path):
         running.kill()
         running.wait()
     assert not sandbox.is_running()
+
+
+def test_a_sandbox_that_is_forgotten_while_others_look_is_none(tmp_path: Path):
+    sandbox = Sandbox(1, 1, 1, 1, "another boot", ())
+
+    def come_and_go() -> None:
+        for _ in range(2000):
+            keep_sandbox(tmp_path, "worker", sandbox)
+            forget_sandbox(tmp_path, "worker")
+
+    keep_sandbox(tmp_path, "scheduler", sandbox)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(come_and_go)
+        while not coming.done():
+            assert dict(find_sandboxes(tmp_path))["scheduler"] == sandbox
+        coming.result()
 
 
 def test_a_pid_that_is_somebody_elses_now_is_left_alone(tmp_path: Path):
