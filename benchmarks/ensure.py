@@ -64,7 +64,7 @@ def counting_agent(volume: Path, counted: Counter[str]) -> Agent:
     def counting(name: str) -> Callable[..., Any]:
         def call(*words: Any, **options: Any) -> Any:
             counted[name] += 1
-            return getattr(os, name)(*words, **options)
+            return getattr(Calls(), name)(*words, **options)
 
         return call
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytest_plugins = ("pytest_jupyter.jupyter_server",)
 
@@ -17,3 +24,11 @@ def jp_server_config() -> dict[str, object]:
             "reraise_server_extension_failures": True,
         }
     }
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Give a folder that every uid of the machine can get into."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)

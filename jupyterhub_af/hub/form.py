@@ -61,9 +61,12 @@ def render_form(
     last: Mapping[str, object],
     wanted: str | None,
     translate: Translate = str,
+    *,
+    rescue: Sentence | None = None,
 ) -> str:
     """Return the form: ``last`` is the choice of last time, ``wanted`` a profile asked for.
 
+    ``rescue`` says why the server will be one to clean up with, if it will.
     Neither is trusted: each marks what the person may choose today, or nothing.
     """
     shown = access.shown_profiles
@@ -72,6 +75,7 @@ def render_form(
         chosen=_chosen(shown, last, wanted),
         any_allowed=any(found.allowed for found in shown),
         areas=access.storage,
+        rescue=rescue,
         longest=MAX_OPTION_LENGTH,
         _=translate,
         say=lambda sentence: sentence.to_text(translate),

@@ -54,6 +54,8 @@ _SERVER_ARGUMENTS = (
     # a database that locks has no place on an area
     "--NotebookNotary.db_file=/tmp/jupyter-signatures.db",
 )
+# the trash is on the full area: what is moved there makes no room
+_RESCUE_ARGUMENTS = ("--FileContentsManager.delete_to_trash=False",)
 
 
 def _no_gpu(gpu: Gpu) -> Sentence | None:
@@ -135,7 +137,9 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
 
     def get_args(self) -> list[str]:
         """Return the server's arguments, with ours."""
-        return [*super().get_args(), *_SERVER_ARGUMENTS]
+        is_rescue = self.plan is not None and self.plan.is_rescue
+        more = _RESCUE_ARGUMENTS if is_rescue else ()
+        return [*super().get_args(), *_SERVER_ARGUMENTS, *more]
 
     async def start(self) -> tuple[str, int]:
         """Start the planned server; refuse in words what cannot be."""
@@ -146,7 +150,8 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
         except Exception:
             await asyncio.to_thread(self._end_at_once)
             raise
-        await self.record("server.start")
+        rule = "rescue" if self.plan.is_rescue else ""
+        await self.record("server.start", rule=rule)
         await self.tell_server("running")
         return address
 

@@ -34,6 +34,7 @@ from jupyterhub_af.policy.sentence import say
 
 from .asking import asking
 from .compat import SpawnException, options_of_query
+from .disk import PATIENCE_SECONDS, explain_disk
 from .facility_aware import FacilityAware
 from .form import parse_options, read_fields, render_form
 from .refusal import make_spawn_refusal
@@ -111,15 +112,20 @@ class PlannedStart(FacilityAware):
         """Tell JupyterHub that the options are not left unread: ``start`` applies them."""
         return _leave_to_start
 
-    def render_options_form(self) -> str:
+    async def render_options_form(self) -> str:
         """Return the form for this person, with the choice posted or of last time."""
         stored = self.orm_spawner.user_options if self.orm_spawner else None
         # the hub keeps what was asked for, also where it was refused
         last = stored if isinstance(stored, Mapping) else {}
         if posted := asking.get().posted:
             last = read_fields(posted)
+        access = self.access_here()
         return render_form(
-            self.access_here(), last, self._linked_profile(), asking.get().translate
+            access,
+            last,
+            self._linked_profile(),
+            asking.get().translate,
+            rescue=await explain_disk(self.agent_peer(), access),
         )
 
     def _linked_profile(self) -> str | None:
@@ -180,7 +186,12 @@ class PlannedStart(FacilityAware):
         access = self.access_here()
         try:
             selection = select(access, self.user_options)
-            plan = await self._record_plan(access, selection)
+            rescue = await explain_disk(
+                self.agent_peer(), access, patience_seconds=PATIENCE_SECONDS
+            )
+            plan = await self._record_plan(
+                access, selection, is_rescue=rescue is not None
+            )
             answer = await self.agent_peer().call(
                 "POST", "/ensure", body=plan_to_json(plan)
             )
@@ -197,8 +208,9 @@ class PlannedStart(FacilityAware):
             raise self._away(error) from None
         reply = EnsureReply.model_validate_json(answer)
         self.log.info(
-            "planned %s for %s, start %s (%d directories made, %d mended)",
+            "planned %s%s for %s, start %s (%d directories made, %d mended)",
             plan.profile,
+            " as a rescue" if plan.is_rescue else "",
             plan.user,
             plan.start_id,
             len(reply.made),
@@ -206,7 +218,9 @@ class PlannedStart(FacilityAware):
         )
         return plan
 
-    async def _record_plan(self, access: Access, selection: Selection) -> ServerPlan:
+    async def _record_plan(
+        self, access: Access, selection: Selection, *, is_rescue: bool
+    ) -> ServerPlan:
         facility = self.facility()
         groups = groups_of(mounts_of(facility, access, selection.profile))
         service = self.service_peer()
@@ -219,6 +233,7 @@ class PlannedStart(FacilityAware):
             start_id=uuid.uuid4().hex,
             server_name=self.name,
             ids=Ids(reply.uid, reply.gid, reply.gids),
+            is_rescue=is_rescue,
         )
         await service.call("PUT", "/internal/plans", body=plan_to_json(plan))
         self.start_id = plan.start_id

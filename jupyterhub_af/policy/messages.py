@@ -100,13 +100,14 @@ class EnsureReply(Message):
 
 
 class Health(Message):
-    """What each process says of itself."""
+    """What each process says of itself; ``notes`` are to be known and no problem."""
 
     status: Literal["ok", "degraded"]
     process: Name
     version: str
     facility_digest: str
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class ServerEvent(Message):

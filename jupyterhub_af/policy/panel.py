@@ -14,7 +14,9 @@ from pydantic import Field, TypeAdapter
 
 from .facility import ActiveWhile
 from .messages import Message
-from .storage import Kind
+from .quota import Fullness
+from .storage import AreaKind, Kind
+from .storage_messages import Enforcement
 
 
 class AreaOfMine(Message):
@@ -118,6 +120,26 @@ class DaskOfMine(Message):
     idle_seconds: int
 
 
+class TreeOfMine(Message):
+    """What the server's person, or a folder's group, has of an area, and how full it is.
+
+    ``path`` is where it is in the server. ``used_bytes``, ``files`` and ``counted_at``
+    are None until it was counted; ``quota_bytes`` and ``enforced_by`` where the facility
+    gives none: ``accounting`` only warns, a file system's quota refuses writes.
+    """
+
+    area: str
+    kind: AreaKind
+    owner: str
+    path: str
+    used_bytes: int | None
+    files: int | None
+    counted_at: float | None
+    quota_bytes: int | None
+    enforced_by: Enforcement | None
+    fullness: Fullness
+
+
 class HistoryLine(Message):
     """A line of the audit about the person: who did what to whom, with which result."""
 
@@ -152,6 +174,18 @@ class ClustersEvent(Message):
     dask: DaskOfMine | None
 
 
+class StorageEvent(Message):
+    """How full my trees are. ``is_rescue``: this server's home is not on an area.
+
+    ``volume_is_full``: the disk that the areas lie on has no room for anybody.
+    """
+
+    kind: Literal["storage"] = "storage"
+    trees: tuple[TreeOfMine, ...]
+    is_rescue: bool
+    volume_is_full: bool
+
+
 class HistoryEvent(Message):
     """The newest lines about me, oldest first; later events carry only new lines."""
 
@@ -160,7 +194,8 @@ class HistoryEvent(Message):
 
 
 PanelEvent = Annotated[
-    MeEvent | LifetimeEvent | ClustersEvent | HistoryEvent, Field(discriminator="kind")
+    MeEvent | LifetimeEvent | ClustersEvent | StorageEvent | HistoryEvent,
+    Field(discriminator="kind"),
 ]
 
 
@@ -173,6 +208,17 @@ class Busy(Message):
     kernels: Annotated[int, Field(ge=0, le=10_000)]
     terminals: Annotated[int, Field(ge=0, le=10_000)] = 0
     quiet_seconds: Annotated[float, Field(ge=0, le=1e9)] | None = None
+
+
+class Restored(Message):
+    """Lab's server → service: its person brought an earlier version back.
+
+    ``path`` is where it was, below the server's root, and ``generation`` of when it is.
+    """
+
+    path: Annotated[str, Field(min_length=1, max_length=4096)]
+    generation: Annotated[str, Field(pattern=r"^[0-9T:Z-]{1,32}$")]
+    how: Literal["in-place", "copy"]
 
 
 def panel_schema() -> dict[str, Any]:

@@ -159,7 +159,8 @@ def make_plan(
         home=home,
         environment=_environment(access.identity.user, home, profile),
         labels=_labels(access.identity.user, profile),
-        dask=profile.dask,
+        # workers would write into what is full
+        dask=None if is_rescue else profile.dask,
         idle_seconds=profile.lifetime.idle,
         longest_seconds=profile.lifetime.longest,
         node_selector=dict(profile.placement.node_selector),

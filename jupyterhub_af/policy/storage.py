@@ -263,6 +263,12 @@ def make_tree(kind: AreaKind, area: str, owner: str) -> Tree:
     return Tree(area, kind, owner, source, join_components(BACKUPS, area, owner))
 
 
+def is_tree(source: str) -> bool:
+    """Tell whether a path of the volume is one that a tree has."""
+    top, *below = source.split("/")
+    return len(below) == {"private": 1, "shared": 2, "collab": 2}.get(top)
+
+
 def trees_of(mounts: Iterable[Mount], *, person: str) -> tuple[Tree, ...]:
     """Return the trees that mounts let a person write: what a quota is about."""
     found = []
@@ -273,6 +279,12 @@ def trees_of(mounts: Iterable[Mount], *, person: str) -> tuple[Tree, ...]:
         if mount.kind == "collab" or owner == person:
             found.append(make_tree(mount.kind, mount.area, owner))
     return tuple(found)
+
+
+def path_of(tree: Tree, mounts: Iterable[Mount]) -> str:
+    """Return where a tree is in a server that mounts it; empty where it does not."""
+    found = (m.path for m in mounts if m.source == tree.source and m.kind == tree.kind)
+    return next(found, "")
 
 
 def directories_of(mounts: Iterable[Mount], *, person: str) -> tuple[Directory, ...]:

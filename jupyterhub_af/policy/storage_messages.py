@@ -17,8 +17,8 @@ Bytes = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 # who holds a tree to its quota: its file system, or the agent by counting
 Enforcement = Literal["btrfs", "xfs", "accounting"]
-# a path below a tree; a file system's names need not be text, so each byte that is none
-# is written as Python does (surrogateescape) and shown replaced
+# a path below a tree; a file system's names need not be text, and a byte that is none
+# is shown replaced: such a name is read, but not asked for
 TreePath = Annotated[str, Field(max_length=4096)]
 
 
@@ -31,9 +31,14 @@ class TreeName(Message):
 
 
 class TreesRequest(Message):
-    """hub or service → agent: tell how full these trees are."""
+    """hub or service → agent: tell how full these trees are.
+
+    Where one looks full, it is counted again first, if that takes no longer than
+    ``patience_seconds``: who just made room need not wait for the next count.
+    """
 
     trees: Annotated[tuple[TreeName, ...], Field(max_length=256)]
+    patience_seconds: Annotated[float, Field(ge=0, le=10)] = 0
 
 
 class TreeUsage(Message):
@@ -88,4 +93,26 @@ class LargestReply(Message):
     largest_files: tuple[LargeEntry, ...]
     used_bytes: Bytes
     files: Count
+    counted_at: float | None
+
+
+class RecountRequest(Message):
+    """service → agent: count these trees again.
+
+    ``is_asked``: a person wants it now, and it waits in front of what is due anyway.
+    """
+
+    trees: Annotated[tuple[TreeName, ...], Field(min_length=1, max_length=256)]
+    is_asked: bool = False
+
+
+class RecountReply(Message):
+    """agent → service: whether a count began, and when the next one may.
+
+    A tree is counted at most once in a while; ``again_at`` is when it is possible next,
+    ``counted_at`` when the last count ended.
+    """
+
+    has_begun: bool
+    again_at: float
     counted_at: float | None

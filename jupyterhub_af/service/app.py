@@ -14,6 +14,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from jupyterhub.services.auth import HubAuth
@@ -25,6 +26,8 @@ from jupyterhub_af.catalogue import Catalogue
 from jupyterhub_af.line.peer import Peer
 from jupyterhub_af.policy.errors import ConfigError
 
+from .accounts import Accounts
+from .administration import make_administration_routes
 from .audit import Audit
 from .changes import Changes
 from .desk import Desk
@@ -42,6 +45,7 @@ from .refusal import StartError
 from .register import FIRST_GID, FIRST_UID, Ranges, Register
 from .running import Running
 from .secret import Secrets, load_secret, load_secrets
+from .storage_watch import StorageWatch
 from .store import Store
 from .stream import MOST_LISTENERS, Streams
 from .sweeps import Sweeps
@@ -172,21 +176,26 @@ class ServiceApp(Application):
         hub = HubAuth(parent=self)
         gate = _make_gate(hub)
         listeners, streams = Listeners(), Streams(desk, gate)
-        keeper = self._make_keeper(desk, hub)
+        hub_api = HubApi(hub.api_url, hub.api_token)
+        keeper = self._make_keeper(desk, hub_api, hub.api_token)
+        watch = self._make_watch(desk)
         try:
             self._listen(
-                desk,
+                make_internal_application(desk, self._admin_routes(desk, hub_api)),
                 listeners,
                 make_public_application(desk, self.prefix, gate, streams),
             )
             stopping = _stop_event()
             keeper.start()
+            if watch is not None:
+                watch.start()
             self._write_pid()
             self.log.info("Ready: %s", self._where(desk))
             await stopping.wait()
             self.log.info("Stopped")
         finally:
-            await _close(desk, keeper.stop, streams.stop, listeners.close)
+            stops = [] if watch is None else [watch.stop]
+            await _close(desk, keeper.stop, *stops, streams.stop, listeners.close)
             self._remove_pid()
 
     def _write_pid(self) -> None:
@@ -278,8 +287,11 @@ class ServiceApp(Application):
             return None
         return Peer("storage agent", self.agent_url, self.agent_secret_file)
 
-    def _listen(self, desk: Desk, listeners: Listeners, public: Web) -> None:
-        internal = make_internal_application(desk)
+    def _admin_routes(self, desk: Desk, hub_api: HubApi) -> list[Any]:
+        accounts = Accounts(desk.store, desk.register, desk.audit)
+        return make_administration_routes(desk, accounts, hub_api)
+
+    def _listen(self, internal: Web, listeners: Listeners, public: Web) -> None:
         if self.socket:
             listeners.open_unix(internal, Path(self.socket))
         if self.internal_port:
@@ -287,15 +299,21 @@ class ServiceApp(Application):
         if self.public_port:
             listeners.open_tcp(public, self.public_ip, self.public_port)
 
-    def _make_keeper(self, desk: Desk, hub: HubAuth) -> Keeper:
+    def _make_keeper(self, desk: Desk, hub_api: HubApi, token: str) -> Keeper:
         """Return what keeps servers to their lifetimes; with a gateway, clusters too."""
-        hub_api, reaper = HubApi(hub.api_url, hub.api_token), None
+        reaper = None
         if self.gateway_url:
-            gateway = GatewayApi(self.gateway_url, hub.api_token)
+            gateway = GatewayApi(self.gateway_url, token)
             reaper = Reaper(
                 desk, hub_api, gateway, ttl_seconds=self.cluster_ttl_seconds
             )
         return Keeper(Duties(desk, hub_api, reaper, self.sweep_seconds))
+
+    def _make_watch(self, desk: Desk) -> StorageWatch | None:
+        """Return what looks at disks; None where there is no agent to ask."""
+        if desk.agent is None:
+            return None
+        return StorageWatch(desk, desk.agent, look_seconds=self.sweep_seconds)
 
     def _where(self, desk: Desk) -> str:
         places = [self.socket] if self.socket else []

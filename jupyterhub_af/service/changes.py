@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["me", "lifetime", "clusters", "history"]
-KINDS: tuple[Kind, ...] = ("me", "lifetime", "clusters", "history")
+Kind = Literal["me", "lifetime", "clusters", "storage", "history"]
+KINDS: tuple[Kind, ...] = ("me", "lifetime", "clusters", "storage", "history")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jupyterhub_af
 from jupyterhub_af.catalogue import NOT_IN_FORCE, Catalogue, Edition
@@ -32,6 +32,7 @@ from .refusal import RefusedError
 from .register import Register
 from .running import Running
 from .secret import Secrets
+from .storage import Disks
 from .store import Store
 from .sweeps import Sweeps
 
@@ -53,6 +54,7 @@ class Desk:
     secrets: Secrets
     # the line to the storage agent; None where there is none
     agent: Peer | None = None
+    disks: Disks = field(default_factory=Disks)
     clock: Callable[[], float] = time.time
 
     async def facility(self) -> Edition:
@@ -91,7 +93,7 @@ class Desk:
             plan.profile,
             plan.start_id,
         )
-        self.changes.touch(plan.user, "me", "lifetime", "clusters")
+        self.changes.touch(plan.user, "me", "lifetime", "clusters", "storage")
 
     async def find_plan(self, user: str, server_name: str) -> ServerPlan | None:
         """Return the plan of the last start of a server."""
@@ -117,7 +119,7 @@ class Desk:
             self.changes.tell(Ended(*place, event.start_id, is_last=is_last))
         elif start is not None and is_last:
             self.running.see(start, self.clock(), person_at=None)
-        self.changes.touch(event.user, "me", "lifetime", "clusters")
+        self.changes.touch(event.user, "me", "lifetime", "clusters", "storage")
 
     def put_clusters(self, clusters: Clusters) -> None:
         """Take the gateway's list of active clusters."""
@@ -164,6 +166,7 @@ class Desk:
             version=jupyterhub_af.__version__,
             facility_digest=edition.digest,
             problems=tuple(problems),
+            notes=self.disks.notes() if detailed else (),
         )
 
     async def render_metrics(self) -> bytes:
@@ -174,6 +177,7 @@ class Desk:
             plans=await self.store.run(self.plans.count),
             edition=edition,
             sweep_ages=self.sweeps.ages(self.clock()),
+            disks=self.disks,
         )
 
     async def _record_registration(self, name: str, *, rule: str, result: str) -> None:

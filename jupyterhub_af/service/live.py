@@ -1,4 +1,4 @@
-"""What the Lab asks: who am I, what is new, keep my server, this works in it.
+"""What the Lab asks: who am I, what is new, keep my server, this works in it, I did this.
 
 Events are about the server whose token asks; keeping and working are only for such one.
 """
@@ -9,7 +9,8 @@ import asyncio
 
 from tornado.iostream import StreamClosedError
 
-from jupyterhub_af.policy.panel import Busy
+from jupyterhub_af.policy.messages import AuditEvent
+from jupyterhub_af.policy.panel import Busy, Restored
 
 from .gate import PublicRoute
 from .panel import View, find_start_of, make_me, make_view
@@ -20,6 +21,8 @@ from .stream import COMMENT, Listener, Streams
 # the proxy between does not pass on that this process ended: silence is how it is noticed
 KEEP_ALIVE_SECONDS = 10
 WRITE_SECONDS = 30
+# as long as the audit keeps of what something was done to
+TARGET_LENGTH = 255
 
 
 class LabRoute(PublicRoute):
@@ -72,6 +75,34 @@ class BusyWord(LabRoute):
         start = await self.start_that_asks()
         self.desk.take_busy(start, self.read_body(Busy.model_validate_json))
         self.set_status(204)
+
+
+class RestoredWord(LabRoute):
+    """Hear from a server that its person brought an earlier version back."""
+
+    route = "restored"
+
+    async def post(self) -> None:
+        """Write it down, for the person to read again."""
+        start = await self.start_that_asks()
+        done = self.read_body(Restored.model_validate_json)
+        await self.desk.record(to_event(start.plan.user, done))
+        self.set_status(204)
+
+
+def to_event(user: str, done: Restored) -> AuditEvent:
+    """Return the audit's line about a restore, its path cut from the left to fit."""
+    path = "".join(c if c.isprintable() else "?" for c in done.path)
+    room = TARGET_LENGTH - len(user) - 1
+    shown = path if len(path) <= room else "…" + path[1 - room :]
+    return AuditEvent(
+        actor=user,
+        action="storage.restore",
+        target=f"{user}/{shown}",
+        rule=done.how,
+        result="done",
+        detail=done.generation,
+    )
 
 
 class Events(LabRoute):

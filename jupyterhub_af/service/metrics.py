@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,6 +15,9 @@ from prometheus_client import (
 )
 
 from jupyterhub_af.catalogue import Edition
+from jupyterhub_af.policy.quota import Fullness
+
+from .storage import Disks
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -93,6 +97,17 @@ class Metrics:
             ("part",),
             registry=self._registry,
         )
+        self._trees = Gauge(
+            "af_trees",
+            "What people and groups have of an area while they work, by how full it is.",
+            ("fullness",),
+            registry=self._registry,
+        )
+        self._volume_full = Gauge(
+            "af_volume_full",
+            "1 while the disk that the areas lie on has no room for anybody.",
+            registry=self._registry,
+        )
         self.request_seconds = Histogram(
             "af_request_duration_seconds",
             "Time to answer a request.",
@@ -107,8 +122,12 @@ class Metrics:
         plans: int,
         edition: Edition,
         sweep_ages: Mapping[str, float],
+        disks: Disks,
     ) -> bytes:
         """Return the page of metrics."""
+        for fullness in get_args(Fullness):
+            self._trees.labels(fullness).set(disks.count(fullness))
+        self._volume_full.set(disks.is_volume_full)
         for part, age_seconds in sweep_ages.items():
             self._sweep_age.labels(part).set(age_seconds)
         self._accounts.set(accounts)

@@ -27,6 +27,7 @@ from jupyterhub_af.policy.panel import (
     Me,
     MeEvent,
     ServerOfMine,
+    StorageEvent,
 )
 from jupyterhub_af.policy.plan import ServerPlan
 
@@ -34,10 +35,11 @@ from .changes import Kind
 from .desk import Desk
 from .plans import Start
 from .refusal import RefusedError
+from .storage import make_storage
 
 NEWEST_LINES = 50
 
-Event = MeEvent | LifetimeEvent | ClustersEvent | HistoryEvent
+Event = MeEvent | LifetimeEvent | ClustersEvent | StorageEvent | HistoryEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ async def make_events(
         facility = (await desk.facility()).facility
         mine = desk.running.clusters_of(view.user)
         found["clusters"] = make_clusters(facility, mine, start)
+    if "storage" in kinds:
+        found["storage"] = make_storage(desk.disks, start.plan if start else None)
     if "history" in kinds:
         found["history"] = HistoryEvent(lines=await _find_lines(desk, view.user))
     return found

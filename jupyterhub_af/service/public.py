@@ -8,9 +8,10 @@ from tornado.web import Application
 
 from .desk import Desk
 from .gate import Gate, PublicRoute
-from .live import BusyWord, Events, Keep, Myself
+from .live import BusyWord, Events, Keep, Myself, RestoredWord
 from .metrics import CONTENT_TYPE
 from .routes import Missing, observe
+from .storage_routes import Largest, Recount
 from .stream import Streams
 
 METRICS_SCOPE = "read:metrics"
@@ -50,6 +51,9 @@ def make_public_application(
             (rf"{root}api/events", Events, parts),
             (rf"{root}api/keep", Keep, parts),
             (rf"{root}api/busy", BusyWord, parts),
+            (rf"{root}api/restored", RestoredWord, parts),
+            (rf"{root}api/largest", Largest, parts),
+            (rf"{root}api/recount", Recount, parts),
             (rf"{root}health", PublicHealth, parts),
             (rf"{root}metrics", PublicMetrics, parts),
         ],

@@ -103,6 +103,11 @@ class Running:
         if is_busy:
             server.kernels_at = now
 
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Return the servers that run, as far as anybody said so."""
+        return tuple(self._servers)
+
     def open_stream(self, place: Place) -> None:
         """Note that a server listens: it will say when its work ends."""
         self._streams[place] += 1

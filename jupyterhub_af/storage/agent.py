@@ -111,6 +111,22 @@ class Agent:
         ]
         return tuple(str(lack) for lack in (*whole, *parts))
 
+    async def in_lines(self, works: Mapping[str, Callable[[], T]]) -> list[T]:
+        """Return what pieces of work return, each done in the line of its area.
+
+        Raises
+        ------
+        AgentError
+            If a file system did not do it, or not in time.
+        """
+        futures = {
+            asyncio.wrap_future(
+                self.lines.submit(area, partial(_in_words, area, work))
+            ): (area)
+            for area, work in works.items()
+        }
+        return await self._within_deadline(futures)
+
     async def _within_deadline(
         self, futures: Mapping[asyncio.Future[T], str]
     ) -> list[T]:
@@ -159,6 +175,14 @@ class Agent:
         if not os.access(self.volume, os.W_OK | os.X_OK):
             return ["The agent may not write on the volume."]
         return [] if space.f_bavail else ["The volume is full."]
+
+
+def _in_words(area: str, work: Callable[[], T]) -> T:
+    """Do work at an area; say in words what its file system refused."""
+    try:
+        return work()
+    except OSError as error:
+        raise to_storage_error(area, error) from error
 
 
 def _join(replies: Iterable[EnsureReply]) -> EnsureReply:

@@ -23,14 +23,19 @@ from jupyterhub_af.line.peer import Peer
 from jupyterhub_af.policy.errors import AFError
 
 from .accept import IdRanges
+from .account_routes import account_routes
 from .agent import NOT_ROOT, Agent
 from .backup.line import DEADLINE_SECONDS, BackupLines
 from .backup.rounds import Backups
 from .backup_routes import backup_routes
 from .errors import StartError
 from .listen import Places, listen
-from .routes import MAX_BODY_BYTES, Process, Server, make_application
+from .restore_routes import restore_routes
+from .routes import MAX_BODY_BYTES, Process, Rule, Server, make_application
 from .teller import Teller
+from .usage.answers import Answers
+from .usage.counts import Counts, Pace
+from .usage_routes import ROUTES as USAGE_ROUTES
 
 _SHORTEST_SECRET = 16
 _OTHERS = 0o077
@@ -86,6 +91,17 @@ class StorageApp(Application):
         help="Seconds that the backup of one tree may take, default 12 hours. One that "
         "takes longer is ended, and /health says so.",
     ).tag(config=True)
+    count_seconds = Float(
+        600.0,
+        min=1,
+        help="How old the count of an area that somebody works in may get, in seconds. "
+        "Counting never takes more than a twentieth of the time.",
+    ).tag(config=True)
+    recount_seconds = Float(
+        30.0,
+        min=1,
+        help="How often a person may have an area counted again, in seconds.",
+    ).tag(config=True)
     first_uid = Integer(
         IdRanges().first_uid, help="Lowest uid (and own gid) of a person."
     ).tag(config=True)
@@ -122,10 +138,12 @@ class StorageApp(Application):
         ranges = IdRanges(self.first_uid, self.first_gid)
         agent = Agent(volume, deadline_seconds=self.deadline_seconds, ranges=ranges)
         backups = self._make_backups(agent, catalogue)
+        pace = Pace(self.recount_seconds, self.count_seconds)
         server = Server(
             agent=agent,
             secrets=self._load_secrets(),
             catalogue=catalogue,
+            answers=Answers(agent, Counts(volume, self.log, pace), catalogue),
             log=self.log,
             find_problems=backups.problems,
         )
@@ -157,10 +175,21 @@ class StorageApp(Application):
             raise StartError(msg)
         return found
 
+    def _routes(self, server: Server, backups: Backups) -> list[Rule]:
+        return [
+            *backup_routes(server, backups),
+            *restore_routes(server),
+            *account_routes(server),
+            *(
+                (path, route, {"server": server})
+                for path, route in USAGE_ROUTES.items()
+            ),
+        ]
+
     async def _run(self, server: Server, backups: Backups) -> None:
         """Serve until SIGTERM or SIGINT; work in progress is left to the next call."""
         http = HTTPServer(
-            make_application(server, backup_routes(server, backups)),
+            make_application(server, self._routes(server, backups)),
             max_body_size=16 * MAX_BODY_BYTES,
             body_timeout=30,
         )
@@ -176,6 +205,7 @@ class StorageApp(Application):
         rounds.cancel()
         await backups.stop()
         self._withdraw()
+        server.answers.counts.close()
 
     def _announce(self) -> None:
         """Write the process id and say that requests are answered."""

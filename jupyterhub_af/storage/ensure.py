@@ -20,12 +20,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jupyterhub_af.policy.messages import EnsureReply
-from jupyterhub_af.policy.storage import Directory
+from jupyterhub_af.policy.storage import Directory, is_tree
 
 from .accept import Owners
 from .acl import ACCESS, DEFAULT, is_refusal, read_acl, to_acl, wanted_default
 from .beneath import Opener
 from .errors import ObstacleError, SomebodyElseError
+from .quota.holder import make_tree
 
 _TRIES = 3
 _CLOSED = 0o700
@@ -37,6 +38,7 @@ class Calls:
     """The only calls by which a volume is changed here."""
 
     mkdir: Callable[..., Any] = os.mkdir
+    make_tree: Callable[[int, str], bool] = make_tree
     fchown: Callable[..., Any] = os.fchown
     fchmod: Callable[..., Any] = os.fchmod
     setxattr: Callable[..., Any] = os.setxattr
@@ -115,7 +117,9 @@ def _make(volume: Volume, path: str) -> bool:
     parent, _, name = path.rpartition("/")
     parent_fd = volume.open(parent) if parent else os.dup(volume.root_fd)
     try:
-        volume.calls.mkdir(name, _CLOSED, dir_fd=parent_fd)
+        # where a file system keeps quotas, it may want a tree made its own way
+        if not (is_tree(path) and volume.calls.make_tree(parent_fd, name)):
+            volume.calls.mkdir(name, _CLOSED, dir_fd=parent_fd)
     except FileExistsError:
         return False
     finally:

@@ -22,9 +22,11 @@ from jupyterhub_af import __version__
 from jupyterhub_af.catalogue import NOT_IN_FORCE, Catalogue
 from jupyterhub_af.policy.facility import Facility
 from jupyterhub_af.policy.messages import Health, Message, Refusal, parse_plan
+from jupyterhub_af.policy.storage import Tree, trees_of
 
 from .agent import Agent
 from .errors import AgentError, BodyError
+from .usage.answers import Answers
 
 MAX_BODY_BYTES = 1024 * 1024
 _TOO_LARGE = f"A request is at most {MAX_BODY_BYTES} bytes long."
@@ -39,6 +41,7 @@ class Server:
     agent: Agent
     secrets: Mapping[Process, str]
     catalogue: Catalogue
+    answers: Answers
     log: logging.Logger
     # what else is wrong with the storage, without a look at a disk
     find_problems: Callable[[Facility], tuple[str, ...]] = lambda _facility: ()
@@ -89,7 +92,10 @@ class HealthRoute(AgentRoute):
     async def get(self) -> None:
         """Answer with ``Health``."""
         edition = await asyncio.to_thread(self.server.catalogue.current)
-        problems = await self.server.agent.find_problems()
+        # side by side: a volume that hangs is waited for once
+        problems, notes = await asyncio.gather(
+            self.server.agent.find_problems(), self.server.answers.notes()
+        )
         problems += self.server.find_problems(edition.facility)
         if edition.problems:
             problems = (*problems, NOT_IN_FORCE)
@@ -99,6 +105,7 @@ class HealthRoute(AgentRoute):
             version=__version__,
             facility_digest=edition.digest,
             problems=problems,
+            notes=notes,
         )
         self.answer(health)
 
@@ -183,9 +190,17 @@ class EnsureRoute(BodyRoute):
         """Ensure the plan's directories and say what was made and mended."""
         plan = self.read_body(parse_plan, "plan")
         reply = await self.server.agent.ensure_plan(plan)
+        await self._hold(trees_of(plan.mounts, person=plan.person))
         counts = (plan.user, len(reply.made), len(reply.mended))
         self.server.log.info("Ensured the areas of %r: %s made, %s mended", *counts)
         return reply
+
+    async def _hold(self, trees: tuple[Tree, ...]) -> None:
+        """Hold trees to their quotas; what fails is done at the next look at them."""
+        try:
+            await self.server.answers.hold(trees)
+        except AgentError as error:
+            self.server.log.warning("Could not look at quotas: %s", error)
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -199,7 +214,7 @@ Rule = tuple[str, type[RequestHandler], dict[str, Any]]
 
 
 def make_application(server: Server, more: Sequence[Rule] = ()) -> Application:
-    """Return the agent's routes; they log themselves, once for each request."""
+    """Return the agent's routes, with ``more``; they log themselves, once a request."""
     shared = {"server": server}
     return Application(
         [("/ensure", EnsureRoute, shared), ("/health", HealthRoute, shared), *more],

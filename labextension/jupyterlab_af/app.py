@@ -17,12 +17,16 @@ from typing import TYPE_CHECKING
 from jupyter_server.extension.application import ExtensionApp
 
 from jupyterlab_af.activity import Busy, BusyCounter, BusyReporter, to_body
+from jupyterlab_af.asked import Parts
+from jupyterlab_af.contents import mount_points
 from jupyterlab_af.exercises import deliver_exercises
 from jupyterlab_af.gateway import GatewayAddress
+from jupyterlab_af.generations import Shelf
 from jupyterlab_af.person import PersonWatch
 from jupyterlab_af.relay import Relay
-from jupyterlab_af.routes import Parts, routes_of
+from jupyterlab_af.routes import routes_of
 from jupyterlab_af.service import Service, ServiceAddress
+from jupyterlab_af.versions_routes import versions_routes
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -53,6 +57,7 @@ class FacilityApp(ExtensionApp):
         gateway = GatewayAddress.from_environ(os.environ)
         parts = Parts(self.service, self.relay, gateway, self._saw_person)
         self.handlers.extend(routes_of(parts))
+        self.handlers.extend(versions_routes(parts, self._shelf()))
         deliver_exercises(Path(sys.prefix) / EXERCISES, Path.home(), log=self.log)
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
@@ -82,6 +87,11 @@ class FacilityApp(ExtensionApp):
             await self.relay.close()
         if self.service is not None:
             await self.service.close()
+
+    def _shelf(self) -> Shelf:
+        """Return where the earlier versions of files are."""
+        root = self.serverapp.root_dir if self.serverapp is not None else "/"
+        return Shelf(Path(root), mount_points)
 
     def _tell_page(self) -> None:
         """Have Lab's page say that this is a facility, and where its paths begin."""

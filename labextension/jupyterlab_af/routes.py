@@ -8,79 +8,22 @@ this server stays on this side: what is handed on are the service's events and w
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tornado
-from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from jupyter_server.base.handlers import JupyterHandler
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError
 
+from jupyterlab_af.asked import OUTSIDE, FacilityHandler, Parts
 from jupyterlab_af.dashboards import DashboardHandler, Dashboards
-from jupyterlab_af.gateway import (
-    GatewayAddress,
-    GatewayAwayError,
-    is_cluster_name,
-    stop_cluster,
-)
-from jupyterlab_af.relay import Relay, Tab, away_event
-from jupyterlab_af.service import FacilityUnavailableError, Service
+from jupyterlab_af.gateway import is_cluster_name, stop_cluster
+from jupyterlab_af.relay import Tab, away_event
 from jupyterlab_af.sse import KEEP_ALIVE, to_text
-from jupyterlab_af.wire import Refused
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from jupyterlab_af.storage import TREE_ROUTES
 
 NAMESPACE = "jupyterlab-af"
 KEEP_ALIVE_SECONDS = 20.0
-OUTSIDE = FacilityUnavailableError("outside", "AF_SERVICE_URL is not set")
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the routes ask; None where this server has none."""
-
-    service: Service | None
-    relay: Relay | None
-    gateway: GatewayAddress | None
-    saw_person: Callable[[], None] = lambda: None
-
-
-class FacilityHandler(APIHandler):
-    """A route of ours."""
-
-    # a tab that listens is no activity; what counts as activity is the service's to say
-    _track_activity = False
-
-    def initialize(self, parts: Parts) -> None:
-        """Keep what is asked."""
-        self.parts = parts
-
-    async def said(self, asking: Awaitable[Any]) -> Any:
-        """Return what another process answers; its no, and its silence, in words.
-
-        Raises
-        ------
-        HTTPError
-            409 with the words of a no, 503 with why there is no answer.
-        """
-        try:
-            return await asking
-        except Refused as error:
-            self.log.info("was refused by the facility: %s", error.detail)
-            raise HTTPError(409, "%s", str(error)) from None
-        except FacilityUnavailableError as error:
-            self.log.warning("could not ask the facility: %s", error)
-            raise HTTPError(503, "%s", error.reason) from None
-        except GatewayAwayError as error:
-            self.log.warning("could not ask the Dask gateway: %s", error.detail)
-            raise HTTPError(503, "%s", str(error)) from None
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer with the words alone."""
-        error = kwargs.get("exc_info", (None, None))[1]
-        words = error.get_message() if isinstance(error, HTTPError) else ""
-        self.finish(json.dumps({"message": words or self._reason}))
 
 
 class EventsHandler(FacilityHandler):
@@ -138,10 +81,7 @@ class KeepHandler(FacilityHandler):
     @tornado.web.authenticated
     async def post(self) -> None:
         """Answer with when the server ends now."""
-        service = self.parts.service
-        if service is None:
-            raise HTTPError(404, "%s", OUTSIDE.reason)
-        lifetime = await self.said(service.post("api/keep", {}))
+        lifetime = await self.said(self.service().post("api/keep", {}))
         if not isinstance(lifetime, dict):
             raise HTTPError(503, "The facility's service gave an answer without times.")
         self.finish(json.dumps(lifetime))
@@ -178,6 +118,7 @@ def routes_of(parts: Parts) -> list[tuple[str, type[JupyterHandler], dict[str, A
         "keep": KeepHandler,
         "active": ActiveHandler,
         r"clusters/([^/]+)": ClusterHandler,
+        **TREE_ROUTES,
     }
     dashboards = {"dashboards": Dashboards(parts.gateway)}
     return [

@@ -84,7 +84,13 @@ class Service:
         self.address = address
         self._client: httpx.AsyncClient | None = None
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+    async def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        query: Mapping[str, str] | None = None,
+    ) -> Any:
         """Return the JSON that the service answers to a POST, None where it has none.
 
         Raises
@@ -94,7 +100,14 @@ class Service:
         FacilityUnavailableError
             With the cause, if there is no answer or none that means anything.
         """
-        async with self._asked("POST", path, json=dict(body)) as response:
+        return await self._json("POST", path, json=dict(body), params=query)
+
+    async def get(self, path: str, query: Mapping[str, str]) -> Any:
+        """Return the JSON that the service answers to a GET; it fails as `post` does."""
+        return await self._json("GET", path, params=dict(query))
+
+    async def _json(self, method: str, path: str, **parts: Any) -> Any:
+        async with self._asked(method, path, **parts) as response:
             text = await read_bounded(response)
         if response.status_code == httpx.codes.NO_CONTENT:
             return None

@@ -16,7 +16,7 @@ export function Areas(props: {
   return (
     <Section title={trans.__('Where to save')}>
       <ul className="jp-af-List">
-        {server.areas.map(area => (
+        {server.areas.filter(isPlace).map(area => (
           <li key={area.path}>
             <code>{area.path}</code> <Badge area={area} trans={trans} />
             <div>{meaningOf(area, trans)}</div>
@@ -37,6 +37,40 @@ export function Areas(props: {
       </ul>
     </Section>
   );
+}
+
+/** Draw where the earlier versions of the areas are, if any area has them. */
+export function Backups(props: {
+  readonly server: ServerOfMine;
+  readonly trans: TranslationBundle;
+}): JSX.Element | null {
+  const { server, trans } = props;
+  const backups = server.areas.filter(area => !isPlace(area));
+  if (backups.length === 0) {
+    return null;
+  }
+  return (
+    <Section title={trans.__('Earlier versions')}>
+      <p>
+        {trans.__(
+          'To bring something back: right-click it in the file browser, then Previous versions.'
+        )}
+      </p>
+      <ul className="jp-af-List">
+        {backups.map(area => (
+          <li key={area.path}>
+            <code>{area.path}</code>
+            <div>{meaningOf(area, trans)}</div>
+          </li>
+        ))}
+      </ul>
+    </Section>
+  );
+}
+
+/** Return whether an area is a place to work in, and not what was kept of one. */
+function isPlace(area: AreaOfMine): boolean {
+  return area.kind !== 'backup';
 }
 
 function Badge(props: {
@@ -70,5 +104,9 @@ export function meaningOf(area: AreaOfMine, trans: TranslationBundle): string {
         : trans.__('Of the group %1: you all write here, in turn.', whose);
     case 'cvmfs':
       return trans.__('Software of the experiments.');
+    case 'backup':
+      return area.group
+        ? trans.__('Earlier versions of the files of the group %1.', area.group)
+        : trans.__('Earlier versions of your files, for you alone.');
   }
 }

@@ -12,6 +12,7 @@ import { IFacilityModel } from './tokens';
 
 const CLASSES: Record<Exclude<Place, 'survives'>, string> = {
   readOnly: 'jp-af-mod-readOnly',
+  earlier: 'jp-af-mod-earlier',
   lost: 'jp-af-mod-lost'
 };
 
@@ -112,15 +113,29 @@ function makeLine(
   line.addClass('jp-af-Mark');
   line.addClass(CLASSES[place]);
   line.node.setAttribute('role', 'note');
-  line.node.textContent =
-    place === 'lost'
-      ? trans.__(
-          'This file is lost when your server stops. Keep it: save it in %1 (File menu, Save As).',
-          home
-        )
-      : trans.__(
-          'You can read this file but not change it here. To change it, save a copy in %1.',
-          home
-        );
+  line.node.textContent = sentenceOf(place, home, trans);
   return line;
+}
+
+function sentenceOf(
+  place: Exclude<Place, 'survives'>,
+  home: string,
+  trans: TranslationBundle
+): string {
+  switch (place) {
+    case 'lost':
+      return trans.__(
+        'This file is lost when your server stops. Keep it: save it in %1 (File menu, Save As).',
+        home
+      );
+    case 'earlier':
+      return trans.__(
+        'This is an earlier version, which nobody can change. To bring it back: right-click the file where it was, then Previous versions.'
+      );
+    case 'readOnly':
+      return trans.__(
+        'You can read this file but not change it here. To change it, save a copy in %1.',
+        home
+      );
+  }
 }

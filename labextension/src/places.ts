@@ -1,10 +1,11 @@
 /**
- * Where a document lies: in an area that survives the server, read-only, or lost.
+ * Where a document lies: in an area that survives the server, read-only, an earlier
+ * version, or lost.
  */
 import { AreaOfMine, Me } from './generated/panel';
 
 /** What becomes of what is saved at a path. */
-export type Place = 'survives' | 'readOnly' | 'lost';
+export type Place = 'survives' | 'readOnly' | 'earlier' | 'lost';
 
 /**
  * Return what becomes of a document, or null if nothing is known of the areas.
@@ -21,6 +22,9 @@ export function placeOf(
     return null;
   }
   const area = areaOf(`${root.replace(/\/+$/, '')}/${path}`, areas);
+  if (area?.kind === 'backup') {
+    return 'earlier';
+  }
   if (area?.read_only) {
     return 'readOnly';
   }
@@ -38,9 +42,11 @@ function areaOf(
   return around.sort((a, b) => b.path.length - a.path.length)[0];
 }
 
-/** Return the path of the person's home as Lab writes it, which is where to save. */
+/** Return where to save, as Lab writes it: the private area, else the person's home. */
 export function homeOf(root: string, me: Me | null): string {
-  const home = me?.server?.home ?? '';
+  const own = me?.server?.areas.find(({ kind }) => kind === 'private');
+  // a rescue server's home is not where to save
+  const home = own?.path ?? me?.server?.home ?? '';
   const start = `${root.replace(/\/+$/, '')}/`;
   return home.startsWith(start) ? home.slice(start.length) : home;
 }

@@ -162,7 +162,7 @@ async def test_a_long_absence_gets_everything_again(streams, desk, monkeypatch):
         await said(first)
     again = await streams.open(ANNA, "t", last_id)
     kinds = [event["kind"] for event in await said(again)]
-    assert kinds == ["me", "lifetime", "clusters", "history"]
+    assert kinds == ["me", "lifetime", "clusters", "storage", "history"]
     streams.close(first)
     streams.close(again)
 
@@ -220,7 +220,7 @@ async def test_silent_channels_are_forgotten_after_a_while(streams, monkeypatch)
     monkeypatch.setattr(stream, "LINGER_SECONDS", -1)
     other = await streams.open(View("bob", GROUPS, None), "t", "")
     later = await streams.open(ANNA, "t", last_id)
-    assert len(await said(later)) == 4
+    assert len(await said(later)) == 5
     for listener in (other, later):
         streams.close(listener)
 

@@ -56,7 +56,50 @@ def test_keep_me_is_refused_where_it_changes_nothing(
     assert words in refusal.message
 
 
-@pytest.mark.parametrize("path", ["api/keep", "api/busy"])
+RESTORED = {"path": "private/a.txt", "generation": "2026-11-20T09-00-00Z"}
+
+
+def test_a_restore_is_a_line_that_the_person_reads_again(service, start, token):
+    start("irma")
+    mine = token("irma")
+    long_path = f"private/{'x' * 300}/b\n.txt"
+    with Stream(service, mine) as stream:
+        for path, how in (("private/a.txt", "in-place"), (long_path, "copy")):
+            reply = service.post(
+                "api/restored", mine, {**RESTORED, "path": path, "how": how}
+            )
+            assert (reply.status_code, reply.content) == (204, b"")
+        lines = []
+        while len(lines) < 2:
+            told = stream.next("history")["data"]["lines"]
+            lines += [line for line in told if line["action"] == "storage.restore"]
+    assert [(line["actor"], line["rule"], line["result"]) for line in lines] == [
+        ("irma", "in-place", "done"),
+        ("irma", "copy", "done"),
+    ]
+    assert lines[0]["target"] == "irma/private/a.txt"
+    assert lines[1]["target"].startswith("irma/…xxx")
+    assert lines[1]["target"].endswith("x/b?.txt")
+    assert len(lines[1]["target"]) == 255
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {**RESTORED, "how": "over"},
+        {**RESTORED, "how": "copy", "user": "anna"},
+        {**RESTORED, "how": "copy", "generation": "<script>"},
+        {**RESTORED, "how": "copy", "path": "x" * 5000},
+    ],
+)
+def test_a_word_on_a_restore_of_another_shape_is_refused(service, start, token, body):
+    start("ivo")
+    reply = service.post("api/restored", token("ivo"), body)
+    assert refused(reply, 400).rule == "body-form"
+
+
+@pytest.mark.parametrize("path", ["api/keep", "api/busy", "api/restored"])
 def test_only_a_server_of_one_s_own_may_be_kept_or_work(service, hub, start, path):
     start("owner")
     body = {"kernels": 1}

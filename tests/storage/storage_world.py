@@ -65,7 +65,7 @@ def ensure_counting(volume: Path, plan: ServerPlan) -> tuple[EnsureReply, list[s
     def counted(name: str) -> Callable[..., Any]:
         def call(*words: Any, **options: Any) -> Any:
             made.append(name)
-            return getattr(os, name)(*words, **options)
+            return getattr(Calls(), name)(*words, **options)
 
         return call
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from worlds import plan_of
 
-from jupyterhub_af.policy import messages, panel
+from jupyterhub_af.policy import messages, panel, storage_messages
 from jupyterhub_af.policy.messages import (
     Account,
     AccountRequest,
@@ -34,7 +34,20 @@ from jupyterhub_af.policy.panel import (
     LifetimeEvent,
     Me,
     MeEvent,
+    StorageEvent,
+    TreeOfMine,
     panel_schema,
+)
+from jupyterhub_af.policy.storage_messages import (
+    LargeEntry,
+    LargestReply,
+    LargestRequest,
+    RecountReply,
+    RecountRequest,
+    TreeName,
+    TreesRequest,
+    TreeUsage,
+    UsageReply,
 )
 
 CLUSTER = {
@@ -82,6 +95,29 @@ LINE = {
     "target": "u/",
     "rule": "",
     "result": "done",
+}
+
+TREE = {"area": "private", "kind": "private", "owner": "u"}
+USAGE = {
+    "tree": TREE,
+    "used_bytes": 1,
+    "files": 1,
+    "counted_at": 1.0,
+    "quota_bytes": 2,
+    "enforced_by": "accounting",
+}
+MY_TREE = {
+    **TREE,
+    **{k: v for k, v in USAGE.items() if k != "tree"},
+    "path": "/af/private",
+    "fullness": "ok",
+}
+ENTRY = {
+    "path": "a/b",
+    "is_folder": False,
+    "used_bytes": 1,
+    "files": 1,
+    "modified_at": 1.0,
 }
 
 GOOD: dict[type[Message], dict[str, object]] = {
@@ -134,18 +170,41 @@ GOOD: dict[type[Message], dict[str, object]] = {
     Lifetime: LIFETIME,
     HistoryLine: LINE,
     Busy: {"kernels": 1, "terminals": 0},
+    TreeName: TREE,
+    TreesRequest: {"trees": [TREE]},
+    TreeUsage: USAGE,
+    UsageReply: {"usages": [USAGE], "free_bytes": 1},
+    LargestRequest: {"tree": TREE},
+    LargeEntry: ENTRY,
+    LargestReply: {
+        "entries": [ENTRY],
+        "largest_files": [ENTRY],
+        "used_bytes": 1,
+        "files": 1,
+        "counted_at": 1.0,
+    },
+    RecountRequest: {"trees": [TREE]},
+    RecountReply: {"has_begun": True, "again_at": 1.0, "counted_at": None},
+    TreeOfMine: MY_TREE,
 }
 GOOD |= {
     MeEvent: {"kind": "me", "me": GOOD[Me]},
     LifetimeEvent: {"kind": "lifetime", "lifetime": LIFETIME},
     ClustersEvent: {"kind": "clusters", "clusters": [MY_CLUSTER], "dask": DASK},
     HistoryEvent: {"kind": "history", "lines": [LINE]},
+    StorageEvent: {
+        "kind": "storage",
+        "trees": [MY_TREE],
+        "is_rescue": False,
+        "volume_is_full": False,
+    },
 }
 NESTED = {"FacilityOfMine", "ServerOfMine", "AreaOfMine", "LeftOutOfMine"}
 
 
 def test_every_message_is_in_the_table():
-    kinds = [*vars(messages).values(), *vars(panel).values()]
+    modules = (messages, panel, storage_messages)
+    kinds = [kind for module in modules for kind in vars(module).values()]
     made = {k for k in kinds if isinstance(k, type) and issubclass(k, Message)}
     assert {k.__name__ for k in made} - NESTED - {"Message"} <= {
         kind.__name__ for kind in GOOD
@@ -154,7 +213,7 @@ def test_every_message_is_in_the_table():
 
 def test_the_schema_of_the_panel_describes_every_kind_of_event():
     kinds = panel_schema()["discriminator"]["mapping"]
-    assert set(kinds) == {"me", "lifetime", "clusters", "history"}
+    assert set(kinds) == {"me", "lifetime", "clusters", "storage", "history"}
 
 
 @pytest.mark.parametrize("kind", GOOD)
@@ -213,6 +272,12 @@ def test_every_key_without_a_default_is_needed(kind):
         pytest.param(ClusterState, {"status": "well"}, id="a cluster's unknown status"),
         pytest.param(ServerEvent, {"state": "asleep"}, id="a server's unknown state"),
         pytest.param(Busy, {"kernels": -1}, id="kernels below none"),
+        pytest.param(TreeName, {"owner": ""}, id="a tree of nobody"),
+        pytest.param(TreeName, {"kind": "cvmfs2"}, id="a tree of an unknown kind"),
+        pytest.param(TreesRequest, {"patience_seconds": 3600}, id="an hour's patience"),
+        pytest.param(RecountRequest, {"trees": []}, id="a count of nothing"),
+        pytest.param(LargestRequest, {"count": 101}, id="more than a list is long"),
+        pytest.param(LargestRequest, {"path": "x" * 4097}, id="a path too long"),
     ],
 )
 def test_this_value_is_refused(kind, change):

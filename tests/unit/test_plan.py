@@ -291,3 +291,32 @@ def test_a_plan_survives_its_way_as_json(user, groups, server_name, profile):
 def test_a_plan_says_which_file_it_was_made_with():
     other = parse_facility(FACILITY_TEXT.replace("keep: 48", "keep: 47"))
     assert plan_of("student1", other).facility_digest != STUDENT1.facility_digest
+
+
+def test_a_rescue_differs_in_its_home_and_has_no_clusters():
+    """Everything else is as chosen: the areas are there, or nobody could clean up."""
+    facility, access = demo_facility(), access_of("student1")
+    usual, rescue = (
+        make_plan(
+            facility,
+            access,
+            select(access, {"profile": "dodas-v5"}),
+            start_id="s",
+            server_name="",
+            ids=None,
+            is_rescue=is_rescue,
+        )
+        for is_rescue in (False, True)
+    )
+    assert usual.dask == "standard"
+    assert rescue == replace(
+        usual,
+        is_rescue=True,
+        home="/tmp",
+        dask=None,
+        environment={
+            **usual.environment,
+            "HOME": "/tmp",
+            "PYTHONUSERBASE": "/tmp/.packages/dodas-v5",
+        },
+    )

@@ -14,7 +14,9 @@ from jupyterhub_af.policy.storage import (
     Directory,
     Mount,
     directories_of,
+    is_tree,
     make_tree,
+    path_of,
     trees_of,
 )
 
@@ -204,3 +206,21 @@ def test_trees_are_what_a_person_may_write():
 def test_a_tree_of_no_name_is_refused(owner):
     with pytest.raises(UnsafeNameError):
         make_tree("private", "private", owner)
+
+
+def test_where_a_tree_is_in_the_server():
+    plan = plan_of("student1")
+    trees = trees_of(plan.mounts, person=plan.person)
+    assert [path_of(tree, plan.mounts) for tree in trees] == [
+        "/af/private",
+        "/af/shared/student1",
+        "/af/collabspace/GW",
+    ]
+    assert path_of(make_tree("private", "private", "bob"), plan.mounts) == ""
+
+
+def test_which_paths_of_the_volume_are_trees():
+    plan = plan_of("student1")
+    sources = {tree.source for tree in trees_of(plan.mounts, person=plan.person)}
+    directories = directories_of(plan.mounts, person=plan.person)
+    assert {d.path for d in directories if is_tree(d.path)} == sources

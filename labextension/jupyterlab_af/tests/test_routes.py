@@ -26,11 +26,21 @@ ROUTES = {
     "/jupyterlab-af/events": {"GET"},
     "/jupyterlab-af/keep": {"POST"},
     "/jupyterlab-af/active": {"POST"},
+    "/jupyterlab-af/largest": {"GET"},
+    "/jupyterlab-af/recount": {"POST"},
     "/jupyterlab-af/clusters/([^/]+)": {"DELETE"},
     "/jupyterlab-af/clusters/([^/]+)/(.*)": {"GET"},
+    "/jupyterlab-af/versions": {"GET"},
+    "/jupyterlab-af/versions/deleted": {"GET"},
+    "/jupyterlab-af/versions/difference": {"GET"},
+    "/jupyterlab-af/versions/restore": {"POST"},
+    "/jupyterlab-af/entries": {"DELETE"},
+    "/jupyterlab-af/notebooks": {"GET"},
+    "/jupyterlab-af/notebooks/api/diff": {"POST"},
+    "/jupyterlab-af/notebooks/static/(.*)": {"GET", "HEAD"},
 }
-# the pages of a dashboard: a browser that is nobody's is sent to log in
-PAGES = "/(.*)"
+# pages: a browser that is nobody's is sent to log in
+PAGES = ("/(.*)", "/notebooks")
 
 
 @pytest.fixture
@@ -117,7 +127,7 @@ def own_routes(router):
 
 
 async def test_the_stream_is_handed_on(service, listen):
-    text = await listen("e-4")
+    text = await listen("e-5")
     head, _, events = text.partition("\r\n\r\n")
     assert "200 OK" in head
     assert "text/event-stream" in head
@@ -128,17 +138,17 @@ async def test_the_stream_is_handed_on(service, listen):
 
 
 async def test_a_tab_that_comes_again_says_what_it_heard(service, listen):
-    await listen("e-4")
+    await listen("e-5")
     await until(lambda: not service.listeners)
     text = await listen(
-        "e-5", "e-4", ("event: back", lambda: service.publish(history(3)))
+        "e-6", "e-5", ("event: back", lambda: service.publish(history(3)))
     )
     assert "event: me" not in text
-    assert service.opened == [None, "e-4"]
+    assert service.opened == [None, "e-5"]
 
 
 async def test_a_tab_that_leaves_ends_the_connection_to_the_service(service, listen):
-    await listen("e-4")
+    await listen("e-5")
     await until(lambda: not service.listeners)
 
 
@@ -190,7 +200,7 @@ async def test_every_tab_is_over_when_the_server_ends(service, listen, jp_server
             manager = jp_serverapp.extension_manager
             ending.append(asyncio.ensure_future(manager.stop_all_extensions()))
 
-    text = await listen("0\r\n\r\n", then=("e-4", end_it))
+    text = await listen("0\r\n\r\n", then=("e-5", end_it))
     assert text.endswith("0\r\n\r\n")
     await ending[0]
 
@@ -335,8 +345,14 @@ async def test_a_request_that_another_site_made_is_refused(
     login = await jp_fetch("login", follow_redirects=False, raise_error=False)
     cookies = "; ".join(c.split(";")[0] for c in login.headers.get_list("Set-Cookie"))
     assert cookies
-    asked = {"POST": "keep", "DELETE": f"clusters/{NAME}"}
-    for verb, path in asked.items():
+    asked = [
+        ("POST", "keep"),
+        ("POST", "versions/restore"),
+        ("DELETE", f"clusters/{NAME}"),
+        ("POST", "notebooks/api/diff"),
+        ("DELETE", "entries"),
+    ]
+    for verb, path in asked:
         response = await http_server_client.fetch(
             f"{jp_base_url}jupyterlab-af/{path}",
             method=verb,

@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,6 +63,12 @@ LIFETIME = {
     "warn_seconds": 300,
 }
 CLUSTERS: dict[str, Any] = {"kind": "clusters", "clusters": [], "dask": None}
+STORAGE: dict[str, Any] = {
+    "kind": "storage",
+    "trees": [],
+    "is_rescue": False,
+    "volume_is_full": False,
+}
 
 
 def line(number: int) -> dict[str, Any]:
@@ -82,7 +89,21 @@ def history(*numbers: int) -> dict[str, Any]:
     return {"kind": "history", "lines": [line(number) for number in numbers]}
 
 
-WHOLE_STATE = (ME, {"kind": "lifetime", "lifetime": LIFETIME}, CLUSTERS, history(1, 2))
+LARGEST: dict[str, Any] = {
+    "entries": [],
+    "largest_files": [],
+    "used_bytes": 0,
+    "files": 0,
+    "counted_at": None,
+}
+RECOUNT: dict[str, Any] = {"has_begun": True, "again_at": 1030.0, "counted_at": None}
+WHOLE_STATE = (
+    ME,
+    {"kind": "lifetime", "lifetime": LIFETIME},
+    CLUSTERS,
+    STORAGE,
+    history(1, 2),
+)
 
 
 class FakeService:
@@ -100,6 +121,9 @@ class FakeService:
         self.asked = 0
         self.opened: list[str | None] = []
         self.busy: list[dict[str, int]] = []
+        self.restored: list[dict[str, str]] = []
+        self.trees: list[tuple[str, str, dict[str, str]]] = []
+        self.tree_answer: Any = None
         self.refused: list[str] = []
         self.url = ""
         self._epoch = "e"
@@ -138,11 +162,14 @@ class FakeService:
         if request.headers["Authorization"] != f"token {CREDENTIAL}":
             write(request, 403, {"message": "Who are you?"})
             return
-        path = request.path.removeprefix("/services/af/")
+        path, _, query = request.path.removeprefix("/services/af/").partition("?")
         known: dict[tuple[str, str], Callable[[BaseHTTPRequestHandler], None]] = {
             ("GET", "api/events"): self._stream,
             ("POST", "api/keep"): self._keep,
             ("POST", "api/busy"): self._busy,
+            ("POST", "api/restored"): self._restored,
+            ("GET", "api/largest"): lambda r: self._tree(r, path, query, LARGEST),
+            ("POST", "api/recount"): lambda r: self._tree(r, path, query, RECOUNT),
         }
         found = known.get((request.command, path))
         if found is None:
@@ -183,8 +210,20 @@ class FakeService:
         read_json(request)
         write(request, self.keep_status, self.keep_answer)
 
+    def _tree(
+        self, request: BaseHTTPRequestHandler, path: str, query: str, answer: Any
+    ) -> None:
+        if request.command == "POST":
+            read_json(request)
+        self.trees.append((request.command, path, dict(parse_qsl(query))))
+        write(request, 200, self.tree_answer or answer)
+
     def _busy(self, request: BaseHTTPRequestHandler) -> None:
         self.busy.append(read_json(request))
+        write(request, 204, None)
+
+    def _restored(self, request: BaseHTTPRequestHandler) -> None:
+        self.restored.append(read_json(request))
         write(request, 204, None)
 
 

@@ -68,6 +68,14 @@ describe('DocumentMark', () => {
     expect(world.words[0]).toContain('You can read this file but');
   });
 
+  it('says of an earlier version how to bring it back', () => {
+    const world = new World(
+      'collabspace/backups/GW/2026-11-20T09-00-00Z/a.ipynb'
+    );
+    expect(world.classes).toBe('jp-other jp-af-mod-earlier');
+    expect(world.words[0]).toContain('This is an earlier version');
+  });
+
   it('goes when the document is saved where it survives, and comes back', () => {
     const world = new World('a.ipynb');
     world.context.moveTo('private/a.ipynb');

@@ -6,7 +6,16 @@ import { Widget } from '@lumino/widgets';
 import { makePanelBody } from '../panel';
 import { FacilitySidebar } from '../sidebar';
 import { IFacilityState } from '../tokens';
-import { ALL, CLUSTER, ENGLISH, FakeModel, LIFETIME, ME, NOW } from './worlds';
+import {
+  ALL,
+  CLUSTER,
+  ENGLISH,
+  FakeModel,
+  LIFETIME,
+  ME,
+  NOW,
+  SERVER
+} from './worlds';
 
 const AWAY = { kind: 'away', cause: 'unreachable', reason: '' } as const;
 
@@ -28,7 +37,11 @@ async function until(isSo: () => boolean): Promise<void> {
 
 async function shown(state: Partial<IFacilityState> = ALL): Promise<FakeModel> {
   const model = new FakeModel(state);
-  body = makePanelBody({ model, language: ENGLISH });
+  body = makePanelBody({
+    model,
+    language: ENGLISH,
+    showLargest: () => undefined
+  });
   Widget.attach(body, document.body);
   MessageLoop.flush();
   await body.renderPromise;
@@ -97,6 +110,16 @@ describe('FacilityPanel', () => {
       'Anywhere else, such as /tmp lostIt is gone when the server stops.',
       'archive not hereThe area archive is for cygno.'
     ]);
+  });
+
+  it('says where earlier versions are, apart from where to save', async () => {
+    await shown();
+    expect(part('Earlier versions').textContent).toContain(
+      '/af/collabspace/backups/GWEarlier versions of the files of the group hackathon/gw.'
+    );
+    body.dispose();
+    await shown({ ...ALL, me: { ...ME, server: { ...SERVER, areas: [] } } });
+    expect(body.node.textContent).not.toContain('Earlier versions');
   });
 
   it('says how long the server runs, by which rule, and counts by itself', async () => {
@@ -246,7 +269,8 @@ describe('FacilitySidebar', () => {
   it('draws nothing until it is seen', async () => {
     const sidebar = new FacilitySidebar({
       model: new FakeModel(),
-      language: ENGLISH
+      language: ENGLISH,
+      showLargest: () => undefined
     });
     sidebar.hide();
     Widget.attach(sidebar, document.body);

@@ -1,6 +1,6 @@
 /* Made from schema-panel/panel.json by `jlpm types`; do not edit. */
 
-export type PanelEvent = MeEvent | LifetimeEvent | ClustersEvent | HistoryEvent;
+export type PanelEvent = MeEvent | LifetimeEvent | ClustersEvent | StorageEvent | HistoryEvent;
 
 /**
  * Who I am changed: always the first event.
@@ -50,7 +50,7 @@ export interface ServerOfMine {
  */
 export interface AreaOfMine {
   name: string;
-  kind: 'private' | 'shared' | 'collab' | 'cvmfs';
+  kind: 'private' | 'shared' | 'collab' | 'cvmfs' | 'backup';
   path: string;
   read_only: boolean;
   survives: boolean;
@@ -130,6 +130,36 @@ export interface DaskOfMine {
   used_cores: number;
   used_memory_bytes: number;
   idle_seconds: number;
+}
+/**
+ * How full my trees are. ``is_rescue``: this server's home is not on an area.
+ *
+ * ``volume_is_full``: the disk that the areas lie on has no room for anybody.
+ */
+export interface StorageEvent {
+  kind: 'storage';
+  trees: TreeOfMine[];
+  is_rescue: boolean;
+  volume_is_full: boolean;
+}
+/**
+ * What the server's person, or a folder's group, has of an area, and how full it is.
+ *
+ * ``path`` is where it is in the server. ``used_bytes``, ``files`` and ``counted_at``
+ * are None until it was counted; ``quota_bytes`` and ``enforced_by`` where the facility
+ * gives none: ``accounting`` only warns, a file system's quota refuses writes.
+ */
+export interface TreeOfMine {
+  area: string;
+  kind: 'private' | 'shared' | 'collab' | 'cvmfs';
+  owner: string;
+  path: string;
+  used_bytes: number | null;
+  files: number | null;
+  counted_at: number | null;
+  quota_bytes: number | null;
+  enforced_by: ('btrfs' | 'xfs' | 'accounting') | null;
+  fullness: 'ok' | 'near' | 'full';
 }
 /**
  * The newest lines about me, oldest first; later events carry only new lines.
