@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from backup_world import GW, STUDENT, BackupWorld
+from storage_world import ensure, plan_for
 
 from jupyterhub_af.policy.generations import Keeping
 
@@ -220,6 +221,17 @@ def test_who_sees_generations_is_who_works_in_the_tree(world):
         str(path.relative_to(areas)): oct(path.stat().st_mode & 0o7777)
         for path in (areas, areas / "collabspace", areas / ".records")
     } == {".": "0o711", "collabspace": "0o755", ".records": "0o700"}
+
+
+def test_a_start_finds_nothing_to_mend_after_a_backup_that_came_before_it(world):
+    world.back_up()
+    reply = ensure(world.volume, plan_for("student1"))
+    ours = {path for path in (*reply.made, *reply.mended) if "backups" in path}
+    assert ours == set()
+    ensure(world.volume, plan_for("student1"))
+    (world.source / "new").touch()
+    world.back_up()
+    assert ensure(world.volume, plan_for("student1")).mended == ()
 
 
 def test_times_stay_unique_and_sorted_when_the_clock_is_set_back(world):
