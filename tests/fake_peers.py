@@ -95,6 +95,8 @@ class FakeHub(FakePeer):
         self.scopes = list(SERVICE_SCOPES)
         self.servers: dict[tuple[str, str], dict[str, object]] = {}
         self.stopped: list[tuple[str, str]] = []
+        # whom the hub knows, as far as that is asked
+        self.users: set[str] = set()
         self.stop_status = 204
         self.page = 200
         # what happens when a page of servers, or a server, is asked for
@@ -142,6 +144,10 @@ class FakeHub(FakePeer):
         if method == "GET":
             model = self._model(names[1])
             return (200, model) if model else (404, {})
+        if len(names) == 2:
+            is_known = names[1] in self.users
+            self.users.discard(names[1])
+            return (204, None) if is_known else (404, {})
         place = (names[1], names[3] if len(names) == 4 else "")
         if self.stop_status < 400 and self.servers.pop(place, None) is not None:
             self.stopped.append(place)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from jupyterhub_af import __version__
 
+from .account import add_account
+from .backup import add_backup
 from .check import add_check
 from .commands import Commands
 from .plan import add_plan
 from .schema import add_schema
+from .service_line import default_data
 from .show import add_show
 
 
@@ -28,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # whoever read the output has enough; Python would complain again at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        # what a facility was asked for goes on there
+        return 128 + signal.SIGINT
     return status
 
 
@@ -37,7 +44,8 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_up, add_check, add_show, add_plan, add_schema):
+    looking = (add_check, add_show, add_plan, add_schema)
+    for add in (_add_up, *looking, add_account, add_backup):
         add(commands)
     return parser
 
@@ -97,12 +105,6 @@ def _add_up(commands: Commands) -> None:
         help="images to build beside the default profile's, or all",
     )
     up.set_defaults(run=_run_up)
-
-
-def default_data() -> Path:
-    """Return where a facility's data lies if nobody says: the user's own data folder."""
-    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local/share")
-    return Path(base) / "jupyterhub-af"
 
 
 def _port(text: str) -> int:

@@ -6,6 +6,7 @@ its file at each call, so that a changed secret needs no restart.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,8 @@ from jupyterhub_af.policy.messages import Refusal
 from .sessions import session_for
 
 _M = TypeVar("_M", bound=BaseModel)
+# no bound for the whole of a long answer, but for each of its silences
+_LONG = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=120)
 
 
 class PeerRefusedError(AFError):
@@ -69,6 +72,36 @@ class Peer:
             msg = f"The {self.name} of this facility gave an answer of another version."
             raise PeerAwayError(msg) from error
 
+    async def stream(
+        self, path: str, message: BaseModel
+    ) -> AsyncGenerator[bytes, None]:
+        """POST a message and return a long answer part by part.
+
+        Raises
+        ------
+        PeerRefusedError
+            If the answer is a refusal in words; then there was no part of another.
+        PeerAwayError
+            If there is no answer, or it breaks off before its end.
+        """
+        session, base = session_for(self._url)
+        try:
+            async with session.post(
+                base + path,
+                data=message.model_dump_json().encode(),
+                headers=self._headers(),
+                timeout=_LONG,
+            ) as response:
+                if response.status >= 400:
+                    raise self._to_error(response.status, await response.read())
+                async for part in response.content.iter_any():
+                    yield part
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            msg = (
+                f"The {self.name} of this facility broke off ({type(error).__name__})."
+            )
+            raise PeerAwayError(msg) from error
+
     async def _exchange(
         self, method: str, path: str, body: bytes | None
     ) -> tuple[int, bytes]:
@@ -82,14 +115,16 @@ class Peer:
         self, method: str, path: str, body: bytes | None
     ) -> tuple[int, bytes]:
         session, base = session_for(self._url)
-        headers = {
+        async with session.request(
+            method, base + path, data=body, headers=self._headers()
+        ) as response:
+            return response.status, await response.read()
+
+    def _headers(self) -> dict[str, str]:
+        return {
             "Authorization": f"Bearer {self._read_secret()}",
             "Content-Type": "application/json",
         }
-        async with session.request(
-            method, base + path, data=body, headers=headers
-        ) as response:
-            return response.status, await response.read()
 
     def _read_secret(self) -> str:
         return self._secret_file.read_text(encoding="ascii").strip()

@@ -87,6 +87,9 @@ c.JupyterHub.load_roles = [
             "list:users",
             "read:servers",
             "delete:servers",
+            # an account that is retired, renamed or deleted: sessions and tokens end;
+            # renaming at the hub would need a scope that reads everybody's IAM tokens
+            "delete:users",
             "access:services!service=dask-gateway",
         ],
     },

@@ -12,6 +12,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyterhub_af.line.places import ADMIN_SECRET, AREAS, SERVICE_SOCKET
+
 SERVICE_UID = 990001
 IAM_UID = 990002
 PROXY_UID = 990003
@@ -42,7 +44,7 @@ class Layout:
     @property
     def areas(self) -> Path:
         """Return the volume: the folder that the storage areas lie in."""
-        return self.root / "areas"
+        return self.root / AREAS
 
     @property
     def hub(self) -> Path:
@@ -92,12 +94,12 @@ class Layout:
     @property
     def service_socket(self) -> Path:
         """Return the socket of the service's internal API."""
-        return self.service / "af.sock"
+        return self.root / SERVICE_SOCKET
 
     @property
     def admin_secret_file(self) -> Path:
         """Return the secret of the command line: who may read the folder administers."""
-        return self.root / "admin-secret"
+        return self.root / ADMIN_SECRET
 
     @property
     def door(self) -> Path:

@@ -14,6 +14,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from jupyterhub.services.auth import HubAuth
@@ -25,6 +26,8 @@ from jupyterhub_af.catalogue import Catalogue
 from jupyterhub_af.line.peer import Peer
 from jupyterhub_af.policy.errors import ConfigError
 
+from .accounts import Accounts
+from .administration import make_administration_routes
 from .audit import Audit
 from .changes import Changes
 from .desk import Desk
@@ -173,11 +176,12 @@ class ServiceApp(Application):
         hub = HubAuth(parent=self)
         gate = _make_gate(hub)
         listeners, streams = Listeners(), Streams(desk, gate)
-        keeper = self._make_keeper(desk, hub)
+        hub_api = HubApi(hub.api_url, hub.api_token)
+        keeper = self._make_keeper(desk, hub_api, hub.api_token)
         watch = self._make_watch(desk)
         try:
             self._listen(
-                desk,
+                make_internal_application(desk, self._admin_routes(desk, hub_api)),
                 listeners,
                 make_public_application(desk, self.prefix, gate, streams),
             )
@@ -283,8 +287,11 @@ class ServiceApp(Application):
             return None
         return Peer("storage agent", self.agent_url, self.agent_secret_file)
 
-    def _listen(self, desk: Desk, listeners: Listeners, public: Web) -> None:
-        internal = make_internal_application(desk)
+    def _admin_routes(self, desk: Desk, hub_api: HubApi) -> list[Any]:
+        accounts = Accounts(desk.store, desk.register, desk.audit)
+        return make_administration_routes(desk, accounts, hub_api)
+
+    def _listen(self, internal: Web, listeners: Listeners, public: Web) -> None:
         if self.socket:
             listeners.open_unix(internal, Path(self.socket))
         if self.internal_port:
@@ -292,11 +299,11 @@ class ServiceApp(Application):
         if self.public_port:
             listeners.open_tcp(public, self.public_ip, self.public_port)
 
-    def _make_keeper(self, desk: Desk, hub: HubAuth) -> Keeper:
+    def _make_keeper(self, desk: Desk, hub_api: HubApi, token: str) -> Keeper:
         """Return what keeps servers to their lifetimes; with a gateway, clusters too."""
-        hub_api, reaper = HubApi(hub.api_url, hub.api_token), None
+        reaper = None
         if self.gateway_url:
-            gateway = GatewayApi(self.gateway_url, hub.api_token)
+            gateway = GatewayApi(self.gateway_url, token)
             reaper = Reaper(
                 desk, hub_api, gateway, ttl_seconds=self.cluster_ttl_seconds
             )

@@ -17,13 +17,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jupyter_events import EventLogger
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
 
+from jupyterhub_af.policy.account_messages import KeptEvent
 from jupyterhub_af.policy.messages import AuditEvent
 from jupyterhub_af.policy.panel import HistoryLine
 
 from .store import Store
-from .tables import EventRow
+from .tables import AccountRow, EventRow, FormerNameRow
 
 SCHEMA_ID = "urn:jupyterhub-af:events:audit"
 # The parts of a JSON Web Token, signed or encrypted: the first begins with `{"`.
@@ -98,20 +100,16 @@ class Audit:
         Oldest first. Not what a stranger tried who gave the same name to the register,
         and what the service does is nobody's doing.
         """
-        if not user:
-            return ()
-        is_theirs = [EventRow.person == user]
-        if user != PROCESS:
-            is_theirs.append((EventRow.actor == user) & ~_IS_STRANGERS)
-        # one query for each, so that each walks its index from the newest line
-        queries = [
-            select(EventRow).where(theirs).order_by(EventRow.id.desc()).limit(count)
-            for theirs in is_theirs
-        ]
         with self._store.read() as session:
-            rows = {row.id: row for q in queries for row in session.scalars(q)}
-            newest = sorted(rows)[-count:]
-            return tuple(_to_line(rows[number]) for number in newest)
+            return tuple(_to_line(row) for row in _find_about(session, user, count))
+
+    def record_about(self, user: str, count: int) -> tuple[KeptEvent, ...]:
+        """Return the same events with all that was kept of them."""
+        with self._store.read() as session:
+            return tuple(
+                KeptEvent(time=_time_of(row).timestamp(), event=_to_event(row))
+                for row in _find_about(session, user, count)
+            )
 
     def last_of(self, target: str, actions: Sequence[str]) -> str:
         """Return the action of the newest event of a kind about a target; empty if none."""
@@ -130,18 +128,7 @@ class Audit:
         query = select(EventRow).order_by(EventRow.id.desc()).limit(count)
         with self._store.read() as session:
             return [
-                Kept(
-                    _time_of(row),
-                    AuditEvent(
-                        actor=row.actor,
-                        action=row.action,
-                        target=row.target,
-                        rule=row.rule,
-                        result=row.result,
-                        detail=row.detail,
-                    ),
-                )
-                for row in session.scalars(query)
+                Kept(_time_of(row), _to_event(row)) for row in session.scalars(query)
             ]
 
 
@@ -157,6 +144,37 @@ def person_of(target: str) -> str:
     """Return whose a target such as ``alice/one`` is; empty where it is nobody's."""
     person, slash, _ = target.partition("/")
     return person if slash else ""
+
+
+def _find_about(session: Session, user: str, count: int) -> list[EventRow]:
+    """Return the newest rows about a person, by the names of before too, oldest first."""
+    if not user:
+        return []
+    is_theirs: list[ColumnElement[bool]] = []
+    for name in (user, *_names_before(session, user)):
+        is_theirs.append(EventRow.person == name)
+        if name != PROCESS:
+            is_theirs.append((EventRow.actor == name) & ~_IS_STRANGERS)
+    # one query for each, so that each walks its index from the newest line
+    queries = [
+        select(EventRow).where(theirs).order_by(EventRow.id.desc()).limit(count)
+        for theirs in is_theirs
+    ]
+    rows = {row.id: row for query in queries for row in session.scalars(query)}
+    return [rows[number] for number in sorted(rows)[-count:]]
+
+
+def _names_before(session: Session, user: str) -> list[str]:
+    """Return the names that a person had before; they are nobody else's."""
+    uid = select(AccountRow.uid).where(AccountRow.name == user).scalar_subquery()
+    names = select(FormerNameRow.name).where(FormerNameRow.uid == uid)
+    return list(session.scalars(names))
+
+
+def _to_event(row: EventRow) -> AuditEvent:
+    return AuditEvent.model_validate(
+        {name: getattr(row, name) for name in AuditEvent.model_fields}
+    )
 
 
 def _time_of(row: EventRow) -> datetime:

@@ -1,7 +1,8 @@
 """What the service asks of the hub with its own token: which servers run, and to stop one.
 
-Scopes: ``list:users``, ``read:servers`` and ``delete:servers``, each for everybody. An
-answer that is not whole is an error and never "nothing runs": clusters hang on it.
+Scopes: ``list:users``, ``read:servers`` and ``delete:servers``, each for everybody; for
+accounts that end or change their name ``delete:users``. An answer that is not whole is
+an error and never "nothing runs": clusters hang on it.
 """
 
 from __future__ import annotations
@@ -103,17 +104,30 @@ class HubApi:
 
     async def find_server(self, user: str, server_name: str) -> HubServer | None:
         """Return one server as it is now, None if it does not run."""
+        return (await self.servers_of(user)).get(server_name)
+
+    async def servers_of(self, user: str) -> dict[str, HubServer]:
+        """Return the servers of a person that run, start or stop."""
         status, body = await self._asker.ask("GET", _user_path(user))
         if status == 404:
-            return None
+            return {}
         _expect(status, 200)
-        return _parse(_User, body).servers.get(server_name)
+        return _parse(_User, body).servers
 
     async def stop_server(self, user: str, server_name: str) -> None:
         """Have the hub stop a server; one that does not run is no error."""
         place = f"/servers/{quote(server_name, safe='')}" if server_name else "/server"
         status, _ = await self._asker.ask("DELETE", _user_path(user) + place)
         _expect(status, 202, 204, 404)
+
+    async def delete_user(self, user: str) -> bool:
+        """Have the hub forget a person: sessions, tokens, choices; False if it has.
+
+        It is no renaming: the scope for that would also read everybody's tokens.
+        """
+        status, _ = await self._asker.ask("DELETE", _user_path(user))
+        _expect(status, 204, 404)
+        return status == 204
 
     def close(self) -> None:
         """Let connections go."""

@@ -7,8 +7,8 @@ them; the storage agent says what it did.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from tornado.web import Application
 
@@ -167,11 +167,12 @@ class InternalHealth(InternalRoute):
         self.write_message(await self.desk.health(detailed=is_hub))
 
 
-def make_internal_application(desk: Desk) -> Application:
-    """Return the internal API."""
+def make_internal_application(desk: Desk, more: Sequence[Any] = ()) -> Application:
+    """Return the internal API, with more routes of other topics."""
     parts = {"desk": desk}
     return Application(
         [
+            *more,
             (r"/internal/accounts", Accounts, parts),
             (r"/internal/ids", Numbers, parts),
             (r"/internal/plans", PlanBook, parts),

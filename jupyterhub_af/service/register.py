@@ -26,9 +26,9 @@ from jupyterhub_af.policy.names import make_slug
 from .hub_name import find_name_problem, make_name_key, show
 from .refusal import RefusedError, StartError
 from .store import Store
-from .tables import AccountRow, GroupRow, NumberRow
+from .tables import AccountRow, FormerNameRow, GroupRow, NumberRow
 
-ACTIVE = "active"
+ACTIVE, RENAMING = "active", "renaming"
 FIRST_UID, FIRST_GID = 1_000_001, 2_000_001
 _UID, _GID = "uid", "gid"
 # Linux keeps 4294967295 for "none"; many tools read numbers as signed.
@@ -140,6 +140,7 @@ class Register:
             )
             raise self._refuse(409, "name-unconfirmed", message)
         uid = self._next_number(counter, below=self._ranges.first_gid)
+        now = datetime.now(UTC)
         row = AccountRow(
             issuer=issuer,
             subject=request.subject,
@@ -147,25 +148,42 @@ class Register:
             name_key=key,
             slug=slug,
             uid=uid,
-            created_at=datetime.now(UTC),
+            created_at=now,
             state=ACTIVE,
+            since=now,
+            next_name="",
         )
         session.add(row)
         session.flush()
         return self._to_account(row), True
 
-    def _check_free(self, session: Session, name: str, key: str, slug: str) -> None:
-        """Refuse a name that is, or whose directory would be, somebody else's."""
-        taken = session.execute(
-            select(AccountRow.name_key).where(
-                or_(AccountRow.name_key == key, AccountRow.slug == slug)
-            )
-        )
-        found = set(taken.scalars())
-        if key in found:
+    def check_new_name(self, session: Session, name: str, uid: int) -> None:
+        """Refuse a name that a person with an account cannot have from now on.
+
+        A name that they had before is theirs.
+
+        Raises
+        ------
+        RefusedError
+            If it cannot be used, or is or will be somebody else's.
+        """
+        problem = find_name_problem(name)
+        if problem:
+            raise self._refuse(409, *problem)
+        self._check_free(session, name, make_name_key(name), make_slug(name), uid=uid)
+
+    def _check_free(
+        self, session: Session, name: str, key: str, slug: str, *, uid: int = 0
+    ) -> None:
+        """Refuse a name that is, or whose directory would be, somebody else's.
+
+        ``uid`` is the person's who may have it already; 0 is nobody's.
+        """
+        taken = _find_taken(session, key, slug) - {(key, uid)}
+        if any(found == key for found, _ in taken):
             message = f"The name {name} belongs to another account of this facility."
             raise self._refuse(409, "name-taken", message)
-        if found:
+        if any(whose != uid for _, whose in taken):
             message = (
                 f"The directory that the name {name} would get here belongs to another "
                 "account of this facility: another name is needed."
@@ -199,6 +217,12 @@ class Register:
         return self._to_account(row)
 
     def _to_account(self, row: AccountRow) -> Account:
+        if row.state == RENAMING:
+            message = (
+                f"The account {row.name} is being given another name; try again in a "
+                "few minutes."
+            )
+            raise self._refuse(409, "account-renaming", message)
         if row.state != ACTIVE:
             message = f"The account {row.name} is closed."
             raise self._refuse(403, "account-closed", message)
@@ -233,6 +257,21 @@ def _find_person(session: Session, issuer: str, subject: str) -> AccountRow | No
             AccountRow.issuer == issuer, AccountRow.subject == subject
         )
     )
+
+
+def _find_taken(session: Session, key: str, slug: str) -> set[tuple[str, int]]:
+    """Return name key and uid of whoever has, had or will have such a name."""
+    found: set[tuple[str, int]] = set()
+    for table in (AccountRow, FormerNameRow):
+        is_alike = or_(table.name_key == key, table.slug == slug)
+        rows = session.execute(select(table.name_key, table.uid).where(is_alike))
+        found |= {(row.name_key, row.uid) for row in rows}
+    coming = select(AccountRow).where(AccountRow.next_name != "")
+    for row in session.scalars(coming):
+        next_key = make_name_key(row.next_name)
+        if next_key == key or make_slug(row.next_name) == slug:
+            found.add((next_key, row.uid))
+    return found
 
 
 def _find_gids(session: Session, groups: tuple[str, ...]) -> dict[str, int]:

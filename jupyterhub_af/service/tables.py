@@ -39,6 +39,9 @@ class AccountRow(Base):
     ``name_key`` is the name without case and Unicode spelling: no second account can
     look like the first. ``slug`` is what directories, labels and claims are called: two
     names share one only if 32 bits of their hashes agree, and the second is refused.
+
+    ``since`` is when the state began. ``next_name`` is the name that a person is being
+    given: an act that was cut off is found here and completed.
     """
 
     __tablename__ = "accounts"
@@ -53,6 +56,19 @@ class AccountRow(Base):
     uid: Mapped[int] = mapped_column(BigInteger, unique=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     state: Mapped[str] = mapped_column(String(16))
+    since: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    next_name: Mapped[str] = mapped_column(String(255))
+
+
+class FormerNameRow(Base):
+    """A name that a person had before: nobody else ever gets it, nor its directory."""
+
+    __tablename__ = "former_names"
+
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    name_key: Mapped[str] = mapped_column(String(255), unique=True)
+    slug: Mapped[str] = mapped_column(String(63), unique=True)
+    uid: Mapped[int] = mapped_column(BigInteger, index=True)
 
 
 class GroupRow(Base):

@@ -75,7 +75,8 @@ class Agent:
         """Return what is wrong with the volume, in words; nothing is written."""
         found = [] if os.geteuid() == 0 else [NOT_ROOT]
         silent = self.lines.silent_areas(self.deadline_seconds)
-        if areas := tuple(area for area in silent if not area.startswith(":")):
+        # other lines than those of plans tell of their own silence
+        if areas := tuple(area for area in silent if ":" not in area):
             found.append(str(to_silence_error(areas, self.deadline_seconds)))
         look = asyncio.wrap_future(self.lines.submit(_HEALTH, self._look))
         try:

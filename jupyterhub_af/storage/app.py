@@ -19,13 +19,20 @@ from traitlets.config import Application
 
 from jupyterhub_af import __version__
 from jupyterhub_af.catalogue import Catalogue
+from jupyterhub_af.line.peer import Peer
 from jupyterhub_af.policy.errors import AFError
 
 from .accept import IdRanges
+from .account_routes import account_routes
 from .agent import NOT_ROOT, Agent
+from .backup.line import DEADLINE_SECONDS, BackupLines
+from .backup.rounds import Backups
+from .backup_routes import backup_routes
 from .errors import StartError
 from .listen import Places, listen
-from .routes import MAX_BODY_BYTES, Process, Server, make_application
+from .restore_routes import restore_routes
+from .routes import MAX_BODY_BYTES, Process, Rule, Server, make_application
+from .teller import Teller
 from .usage.answers import Answers
 from .usage.counts import Counts, Pace
 from .usage_routes import ROUTES as USAGE_ROUTES
@@ -78,6 +85,12 @@ class StorageApp(Application):
     deadline_seconds = Float(
         20.0, min=0.05, help="Seconds an area has to answer, default 20."
     ).tag(config=True)
+    backup_deadline_seconds = Float(
+        DEADLINE_SECONDS,
+        min=0.05,
+        help="Seconds that the backup of one tree may take, default 12 hours. One that "
+        "takes longer is ended, and /health says so.",
+    ).tag(config=True)
     count_seconds = Float(
         600.0,
         min=1,
@@ -105,12 +118,12 @@ class StorageApp(Application):
         try:
             # whatever the agent makes is closed until it is given away on purpose
             os.umask(_OTHERS)
-            asyncio.run(self._run(self._make_server()))
+            asyncio.run(self._run(*self._make_server()))
         except AFError as error:
             self.log.error("The storage agent did not start: %s", error)
             sys.exit(1)
 
-    def _make_server(self) -> Server:
+    def _make_server(self) -> tuple[Server, Backups]:
         volume = Path(self.volume)
         if not self.volume or not volume.is_absolute():
             msg = f"StorageApp.volume is {self.volume!r}; give an absolute path."
@@ -122,19 +135,35 @@ class StorageApp(Application):
             msg = "StorageApp.facility_file is empty; give the facility file's path."
             raise StartError(msg)
         catalogue = Catalogue(Path(self.facility_file), self.log, issuer=self.issuer)
-        agent = Agent(
-            volume,
-            deadline_seconds=self.deadline_seconds,
-            ranges=IdRanges(self.first_uid, self.first_gid),
-        )
+        ranges = IdRanges(self.first_uid, self.first_gid)
+        agent = Agent(volume, deadline_seconds=self.deadline_seconds, ranges=ranges)
+        backups = self._make_backups(agent, catalogue)
         pace = Pace(self.recount_seconds, self.count_seconds)
-        return Server(
+        server = Server(
             agent=agent,
             secrets=self._load_secrets(),
             catalogue=catalogue,
             answers=Answers(agent, Counts(volume, self.log, pace), catalogue),
             log=self.log,
+            find_problems=backups.problems,
         )
+        return server, backups
+
+    def _make_backups(self, agent: Agent, catalogue: Catalogue) -> Backups:
+        service = (
+            Peer("service", self.service_url, self.service_secret_file)
+            if self.service_url and self.service_secret_file
+            else None
+        )
+        lines = BackupLines(
+            agent.volume,
+            catalogue,
+            Teller(service, self.log),
+            self.log,
+            ranges=agent.ranges,
+            deadline_seconds=self.backup_deadline_seconds,
+        )
+        return Backups(agent, lines, lambda: catalogue.current().facility, self.log)
 
     def _load_secrets(self) -> dict[Process, str]:
         """Return the secrets of who may ask; each pair of processes has its own."""
@@ -146,10 +175,21 @@ class StorageApp(Application):
             raise StartError(msg)
         return found
 
-    async def _run(self, server: Server) -> None:
+    def _routes(self, server: Server, backups: Backups) -> list[Rule]:
+        return [
+            *backup_routes(server, backups),
+            *restore_routes(server),
+            *account_routes(server),
+            *(
+                (path, route, {"server": server})
+                for path, route in USAGE_ROUTES.items()
+            ),
+        ]
+
+    async def _run(self, server: Server, backups: Backups) -> None:
         """Serve until SIGTERM or SIGINT; work in progress is left to the next call."""
         http = HTTPServer(
-            make_application(server, USAGE_ROUTES),
+            make_application(server, self._routes(server, backups)),
             max_body_size=16 * MAX_BODY_BYTES,
             body_timeout=30,
         )
@@ -157,10 +197,13 @@ class StorageApp(Application):
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        rounds = asyncio.create_task(backups.watch())
         server.agent.start_probe(self.log)
         self._announce()
         await stopped.wait()
         http.stop()
+        rounds.cancel()
+        await backups.stop()
         self._withdraw()
         server.answers.counts.close()
 

@@ -20,6 +20,7 @@ Opener = Callable[[int, str], int]
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPENAT2 = 437  # the same number on every architecture: the call is younger than them
+_NOREPLACE = 1
 _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 0x02, 0x04, 0x08
 
 
@@ -80,3 +81,28 @@ def choose_opener() -> Opener:
     finally:
         os.close(root_fd)
     return open_with_openat2
+
+
+def rename_if_free(from_fd: int, name: str, to_fd: int, to: str) -> None:
+    """Rename between opened directories, and never in place of something.
+
+    Where the file system cannot promise that, it is looked at before: there, the caller
+    must be the only one who writes in the second directory.
+
+    Raises
+    ------
+    FileExistsError
+        If the name is taken.
+    """
+    names = (from_fd, os.fsencode(name), to_fd, os.fsencode(to))
+    if _libc().renameat2(*names, _NOREPLACE) == 0:
+        return
+    code = ctypes.get_errno()
+    if code not in (errno.EINVAL, errno.ENOSYS):
+        raise OSError(code, os.strerror(code), to)
+    try:
+        os.stat(to, dir_fd=to_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        os.rename(name, to, src_dir_fd=from_fd, dst_dir_fd=to_fd)
+        return
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), to)

@@ -10,7 +10,7 @@ import asyncio
 import hmac
 import logging
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Literal, TypeVar
@@ -20,6 +20,7 @@ from tornado.web import Application, HTTPError, RequestHandler, stream_request_b
 
 from jupyterhub_af import __version__
 from jupyterhub_af.catalogue import NOT_IN_FORCE, Catalogue
+from jupyterhub_af.policy.facility import Facility
 from jupyterhub_af.policy.messages import Health, Message, Refusal, parse_plan
 from jupyterhub_af.policy.storage import Tree, trees_of
 
@@ -42,6 +43,8 @@ class Server:
     catalogue: Catalogue
     answers: Answers
     log: logging.Logger
+    # what else is wrong with the storage, without a look at a disk
+    find_problems: Callable[[Facility], tuple[str, ...]] = lambda _facility: ()
 
 
 class AgentRoute(RequestHandler):
@@ -89,7 +92,11 @@ class HealthRoute(AgentRoute):
     async def get(self) -> None:
         """Answer with ``Health``."""
         edition = await asyncio.to_thread(self.server.catalogue.current)
-        problems = await self.server.agent.find_problems()
+        # side by side: a volume that hangs is waited for once
+        problems, notes = await asyncio.gather(
+            self.server.agent.find_problems(), self.server.answers.notes()
+        )
+        problems += self.server.find_problems(edition.facility)
         if edition.problems:
             problems = (*problems, NOT_IN_FORCE)
         health = Health(
@@ -98,7 +105,7 @@ class HealthRoute(AgentRoute):
             version=__version__,
             facility_digest=edition.digest,
             problems=problems,
-            notes=await self.server.answers.notes(),
+            notes=notes,
         )
         self.answer(health)
 
@@ -203,14 +210,14 @@ def _first_problem(error: ValidationError) -> str:
     return f"{place}: {first['msg']}" if place else first["msg"]
 
 
-def make_application(
-    server: Server, more: Mapping[str, type[AgentRoute]]
-) -> Application:
+Rule = tuple[str, type[RequestHandler], dict[str, Any]]
+
+
+def make_application(server: Server, more: Sequence[Rule] = ()) -> Application:
     """Return the agent's routes, with ``more``; they log themselves, once a request."""
     shared = {"server": server}
-    routes = {"/ensure": EnsureRoute, "/health": HealthRoute, **more}
     return Application(
-        [(path, route, shared) for path, route in routes.items()],
+        [("/ensure", EnsureRoute, shared), ("/health", HealthRoute, shared), *more],
         default_handler_class=NoRoute,
         default_handler_args=shared,
         log_function=lambda _route: None,

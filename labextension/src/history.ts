@@ -17,7 +17,8 @@ export function lineText(
   const sentence = sentenceOf(line, trans);
   // Why the facility itself acted is in the sentence.
   const isOther =
-    ![user, FACILITY].includes(line.actor) && line.action.startsWith('server.');
+    ![user, FACILITY].includes(line.actor) &&
+    /^(server|account|backup)\./.test(line.action);
   return isOther ? trans.__('%1 (by %2)', sentence, line.actor) : sentence;
 }
 
@@ -26,6 +27,20 @@ function sentenceOf(line: HistoryLine, trans: TranslationBundle): string {
     'login allowed': trans.__('You signed in.'),
     'login refused': trans.__('A sign-in was refused.'),
     'account.register done': trans.__('Your account was made.'),
+    'account.rename done': trans.__('Your account has a new name.'),
+    'account.retire done': trans.__('Your account was closed.'),
+    'account.reopen done': trans.__('Your account was opened again.'),
+    'account.export allowed': trans.__('All your files were copied out.'),
+    'backup.list allowed': trans.__('Somebody looked at your backups.'),
+    'backup.verify allowed': trans.__(
+      'Your files were compared with a backup.'
+    ),
+    'backup.restore allowed': trans.__(
+      'Files of yours are being restored from a backup.'
+    ),
+    'backup.restore done': trans.__(
+      'Files of yours were restored from a backup.'
+    ),
     'server.start done': trans.__('Your server started.'),
     'server.start allowed': trans.__('Your server started.'),
     'server.start refused': trans.__('A start of your server was refused.'),

@@ -6,7 +6,7 @@ import asyncio
 import os
 
 import pytest
-from jupyterhub.tests.utils import add_user
+from jupyterhub.tests.utils import add_user, api_request
 from jupyterhub.utils import url_path_join
 from ports import free_port
 
@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The `version` property of an event schema"),
 ]
 TOKEN = "t" * 32
-SCOPES = ["list:users", "read:servers", "delete:servers"]
+SCOPES = ["list:users", "read:servers", "delete:servers", "delete:users"]
 
 
 @pytest.fixture
@@ -105,6 +105,31 @@ async def test_live_servers_are_listed_looked_at_and_stopped(app, connect):
         await api.stop_server(*place)
     await api.stop_server("nobody", "")
     await all_stopped(api)
+
+
+async def test_a_person_is_forgotten_with_tokens_and_never_renamed(app, connect):
+    user = add_user(app.db, app, name="anna")
+    token = user.new_api_token(scopes=["self"])
+    api = connect()
+    assert await api.servers_of("anna") == {}
+    assert await api.delete_user("anna")
+    assert not await api.delete_user("anna")
+    asked = await api_request(
+        app, "user", headers={"Authorization": f"token {token}"}, noauth=True
+    )
+    assert asked.status_code == 403
+    # the service's scopes let it read and change nobody
+    add_user(app.db, app, name="bob")
+    for method, answer in (("patch", 403), ("delete", 204)):
+        asked = await api_request(
+            app,
+            "users",
+            "bob",
+            method=method,
+            headers={"Authorization": f"token {TOKEN}"},
+            noauth=True,
+        )
+        assert asked.status_code == answer
 
 
 async def test_more_people_than_a_page_holds(app, connect, monkeypatch):

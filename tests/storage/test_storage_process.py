@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,7 +70,7 @@ def arguments(folder: Path) -> list[str]:
     ]
 
 
-def prepare(folder: Path) -> str:
+def prepare(folder: Path, text: str = FACILITY_TEXT) -> str:
     secret = secrets.token_hex(32)
     (folder / "door").mkdir(mode=0o750)
     if os.geteuid() == 0:
@@ -80,16 +81,28 @@ def prepare(folder: Path) -> str:
     (folder / "areas").mkdir()
     (folder / "secret").write_text(secret)
     (folder / "secret").chmod(0o600)
-    (folder / "facility.yaml").write_text(FACILITY_TEXT)
+    (folder / "facility.yaml").write_text(text)
     return secret
 
 
 @contextmanager
-def running(folder: Path):
-    secret = prepare(folder)
+def running(
+    folder: Path,
+    *options: str,
+    text: str = FACILITY_TEXT,
+    before: Callable[[Path], None] = lambda _volume: None,
+):
+    secret = prepare(folder, text)
+    before(folder / "areas")
+    with started(folder, secret, options) as agent:
+        yield agent
+
+
+@contextmanager
+def started(folder: Path, secret: str, options: Sequence[str] = ()):
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [*COMMAND, *arguments(folder)], stdout=log, stderr=log
+            [*COMMAND, *arguments(folder), *options], stdout=log, stderr=log
         )
     agent = Running(folder, secret, process)
     deadline = time.monotonic() + 60

@@ -29,6 +29,15 @@ describe('lineText', () => {
       { action: 'cluster.stop', rule: 'cluster-failed', actor: 'dask-gateway' },
       'A Dask cluster ended: it failed.'
     ],
+    [{ action: 'account.register', result: 'done' }, 'Your account was made.'],
+    [
+      { action: 'account.export', result: 'allowed', actor: 'unix:root' },
+      'All your files were copied out. (by unix:root)'
+    ],
+    [
+      { action: 'backup.restore', result: 'done', actor: 'unix:root' },
+      'Files of yours were restored from a backup. (by unix:root)'
+    ],
     [{ action: 'disk.full', result: 'failed' }, 'disk.full: failed'],
     [{ action: 'disk.full', result: 'odd' }, 'disk.full: odd']
   ])('%j is "%s"', (more, text) => {
