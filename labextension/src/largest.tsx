@@ -33,6 +33,8 @@ export function makeLargestBody(props: ILargestProps): ReactWidget {
 function LargestPage(props: ILargestProps): JSX.Element {
   const { model, language } = props;
   const { trans } = language;
+  const [folder, setFolder] = React.useState('');
+  const [said, setSaid] = React.useState('');
   const tree = model.state.storage?.trees.find(
     ({ area, owner }) => area === props.tree.area && owner === props.tree.owner
   );
@@ -45,23 +47,34 @@ function LargestPage(props: ILargestProps): JSX.Element {
       <p>
         {usedText(tree, language)} {ruleText(tree, trans)}
       </p>
-      <Filling key={tree.counted_at} {...props} tree={tree} />
+      <Filling
+        {...props}
+        tree={tree}
+        folder={folder}
+        go={setFolder}
+        said={said}
+        say={setSaid}
+      />
     </>
   );
 }
 
-/** Draw what fills the tree; made anew when the tree was counted anew. */
+/** Draw what fills the tree, below the folder that was gone to. */
 function Filling(
-  props: ILargestProps & { readonly tree: TreeOfMine }
+  props: ILargestProps & {
+    readonly tree: TreeOfMine;
+    readonly folder: string;
+    readonly said: string;
+    go(folder: string): void;
+    say(words: string): void;
+  }
 ): JSX.Element {
-  const { model, tree, language } = props;
+  const { model, tree, language, folder, go, said, say } = props;
   const { trans } = language;
-  const [folder, setFolder] = React.useState('');
-  const [said, setSaid] = React.useState('');
   const recount = async (): Promise<void> => {
     const { has_begun: hasBegun, again_at: at } =
       await model.disks.recount(tree);
-    setSaid(
+    say(
       hasBegun
         ? trans.__('It is being counted; the new sizes come by themselves.')
         : trans.__(
@@ -70,7 +83,7 @@ function Filling(
           )
     );
   };
-  const failed = (error: unknown): void => setSaid(troubleText(error, trans));
+  const failed = (error: unknown): void => say(troubleText(error, trans));
   const remove = async (entry: ILargeEntry): Promise<boolean> => {
     if (!(await isMeant(entry, tree, language))) {
       return false;
@@ -81,7 +94,7 @@ function Filling(
       failed(error);
       return false;
     }
-    setSaid(trans.__('Deleted: %1.', entry.path));
+    say(trans.__('Deleted: %1.', entry.path));
     void recount().catch(() => undefined);
     return true;
   };
@@ -96,14 +109,8 @@ function Filling(
         </button>{' '}
         <span role="status">{said}</span>
       </p>
-      <Way folder={folder} tree={tree} language={language} go={setFolder} />
-      <Folder
-        key={folder}
-        {...props}
-        folder={folder}
-        go={setFolder}
-        remove={remove}
-      />
+      <Way folder={folder} tree={tree} language={language} go={go} />
+      <Folder key={`${tree.counted_at} ${folder}`} {...props} remove={remove} />
     </>
   );
 }

@@ -14,6 +14,7 @@ from http.client import HTTPConnection
 import pytest
 
 from jupyterlab_af.contents import folder_for_new, unescape
+from jupyterlab_af.saver import ATTRIBUTE
 
 CREDENTIAL = "a-token-of-the-server"
 START_SECONDS = 120
@@ -26,8 +27,9 @@ FULL = "Delete what you no longer need, then save again."
 class Server:
     """A running server, and how to ask it."""
 
-    def __init__(self, port):
+    def __init__(self, port, root):
         self.port = port
+        self.root = root
 
     def ask(self, method, path, body=None):
         """Return the status, and what the server said."""
@@ -112,7 +114,8 @@ def server(tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
     make_root(root)
     own = {name: str(root / "home") for name in ("HOME", "TMPDIR")}
-    environ = os.environ | own | {"JUPYTER_TOKEN": CREDENTIAL}
+    own |= {"JUPYTER_TOKEN": CREDENTIAL, "JUPYTERHUB_USER": "student1"}
+    environ = os.environ | own
     log = (root / "log").open("w")
     with (
         log,
@@ -122,8 +125,8 @@ def server(tmp_path_factory):
         ) as process,
     ):
         try:
-            wait_for(Server(port), process)
-            yield Server(port)
+            wait_for(Server(port, root), process)
+            yield Server(port, root)
         finally:
             process.terminate()
 
@@ -286,3 +289,19 @@ def test_an_area_itself_is_not_deleted(server):
     assert status >= 400
     assert "Traceback" not in words
     assert server.ask("GET", "contents/group")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param({}, id="a text"),
+        pytest.param(
+            {"type": "notebook", "format": "json", "content": NOTEBOOK}, id="a notebook"
+        ),
+    ],
+)
+def test_who_saved_a_file_is_noted_beside_it(server, model):
+    assert server.save("home/noted", **model)[0] in {200, 201}
+    file = server.root / "home" / "noted"
+    noted = os.getxattr(file, ATTRIBUTE).decode()
+    assert noted == f"student1 {int(file.stat().st_mtime)}"
