@@ -1,27 +1,26 @@
-"""Ports for programs that listen some seconds after they were told where."""
+"""Ports that stay a test's own until something listens there."""
 
 from __future__ import annotations
 
-import secrets
 import socket
+from collections import deque
 
-# below what the kernel gives to connections and to whoever asks for any port, and below
-# the demo IAM's own: so nobody else takes one between the look and the use of it
-FIRST, LAST = 12_000, 19_999
+# more than one test has at a time; a descriptor each
+MOST_KEPT = 64
+_kept: deque[socket.socket] = deque()
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens on.
+    """Return a port of the loopback that nobody else is given meanwhile.
 
-    Chosen by chance that no test's seed repeats: two workers begin at the same seed.
+    It stays bound and nobody listens, so a connection is refused. A server may listen
+    there all the same, as servers set SO_REUSEADDR; a port that was let go could be
+    another test's, or a client's, before the server has started.
     """
-    for _ in range(100):
-        port = FIRST + secrets.randbelow(LAST - FIRST + 1)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
-    raise AssertionError(f"no free port from {FIRST} to {LAST}")
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    _kept.append(kept)
+    if len(_kept) > MOST_KEPT:
+        _kept.popleft().close()
+    return int(kept.getsockname()[1])

@@ -108,3 +108,19 @@ class BackupListReply(Message):
 
     trees: tuple[TreeBackups, ...]
     space_bytes: dict[Name, Bytes]
+
+
+class BackupPurgeRequest(Message):
+    """service → agent: take a path of a tree out of all its generations.
+
+    Who may ask for that is for the service to decide: the tree's owner.
+    """
+
+    tree: TreeName
+    path: Annotated[TreePath, Field(min_length=1)]
+
+
+class BackupPurgeReply(Message):
+    """agent → service: how many generations had it."""
+
+    generations: Count

@@ -163,7 +163,7 @@ class StorageApp(Application):
             ranges=agent.ranges,
             deadline_seconds=self.backup_deadline_seconds,
         )
-        return Backups(agent, lines, lambda: catalogue.current().facility)
+        return Backups(agent, lines, lambda: catalogue.current().facility, self.log)
 
     def _load_secrets(self) -> dict[Process, str]:
         """Return the secrets of who may ask; each pair of processes has its own."""

@@ -1,9 +1,10 @@
-"""What the service may ask about backups: run them, list them."""
+"""What the service may ask about backups: run them, list them, purge a path."""
 
 from __future__ import annotations
 
 from jupyterhub_af.policy.backup_messages import (
     BackupListRequest,
+    BackupPurgeRequest,
     BackupRunReply,
     BackupRunRequest,
 )
@@ -47,10 +48,24 @@ class BackupListRoute(BackupRoute):
         return await self.backups.list(request)
 
 
+class BackupPurgeRoute(BackupRoute):
+    """Take a path out of all generations of a tree."""
+
+    async def obey(self) -> Message:
+        """Answer with how many generations had it; nobody sees it any more."""
+        request = self.read_body(BackupPurgeRequest.model_validate_json, "purge")
+        reply = await self.backups.purge(request)
+        tree = f"{request.tree.area}/{request.tree.owner}"
+        counts = (tree, reply.generations)
+        self.server.log.info("Purged a path of %s from %s generations", *counts)
+        return reply
+
+
 def backup_routes(server: Server, backups: Backups) -> tuple[Rule, ...]:
     """Return the routes about backups."""
     shared = {"server": server, "backups": backups}
     return (
         ("/backup/run", BackupRunRoute, shared),
         ("/backup/list", BackupListRoute, shared),
+        ("/backup/purge", BackupPurgeRoute, shared),
     )

@@ -92,7 +92,10 @@ class HealthRoute(AgentRoute):
     async def get(self) -> None:
         """Answer with ``Health``."""
         edition = await asyncio.to_thread(self.server.catalogue.current)
-        problems = await self.server.agent.find_problems()
+        # side by side: a volume that hangs is waited for once
+        problems, notes = await asyncio.gather(
+            self.server.agent.find_problems(), self.server.answers.notes()
+        )
         problems += self.server.find_problems(edition.facility)
         if edition.problems:
             problems = (*problems, NOT_IN_FORCE)
@@ -102,7 +105,7 @@ class HealthRoute(AgentRoute):
             version=__version__,
             facility_digest=edition.digest,
             problems=problems,
-            notes=await self.server.answers.notes(),
+            notes=notes,
         )
         self.answer(health)
 

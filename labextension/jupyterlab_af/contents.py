@@ -20,19 +20,26 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from tornado.web import HTTPError
+from traitlets import default
 
+from jupyterlab_af.generations import Shelf
+from jupyterlab_af.removing import remove
 from jupyterlab_af.saver import note_saver, person_here
+from jupyterlab_af.trouble import FULL, READ_ONLY, TroubleError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
 class FacilityContentsManager(AsyncLargeFileManager):
     """The large-file contents manager, with clear answers to failed writes."""
+
+    @default("always_delete_dir")
+    def _deletes_folders(self) -> bool:
+        """Let a folder go with what is in it also where there is no trash."""
+        return True
 
     async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
         """Save a file, a notebook or a folder."""
@@ -60,7 +67,13 @@ class FacilityContentsManager(AsyncLargeFileManager):
             is_trashed = self.delete_to_trash and await self.has(path)
             if is_trashed and not self.is_writable(path):
                 raise PermissionError(errno.EACCES, "not writable", path)
-            await super().delete_file(path)
+            try:
+                await super().delete_file(path)
+            except HTTPError as error:
+                # The trash is the home's, and takes nothing of another mount.
+                if not (is_trashed and is_word_of_trash(error)):
+                    raise
+                await asyncio.to_thread(remove_for_good, Path(self.root_dir), path)
 
     async def rename_file(self, old_path: str, new_path: str) -> None:
         """Rename or move a file or a folder."""
@@ -83,6 +96,19 @@ class FacilityContentsManager(AsyncLargeFileManager):
         """Put back the file that was kept."""
         with clear_refusals(path):
             await super().restore_checkpoint(checkpoint_id, path)
+
+
+def is_word_of_trash(error: HTTPError) -> bool:
+    """Return whether it is the trash that did not take something."""
+    return str(error.log_message).startswith("send2trash")
+
+
+def remove_for_good(root: Path, path: str) -> None:
+    """Delete what the trash cannot take; say in words what stays."""
+    try:
+        remove(Shelf(root, mount_points), path.strip("/"))
+    except TroubleError as error:
+        raise HTTPError(error.status, str(error)) from error
 
 
 def folder_for_new(root: Path, path: str, home: Path) -> str:

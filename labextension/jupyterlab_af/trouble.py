@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyterlab_af.contents import FULL, READ_ONLY
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _SHOWN = 200
 _NO_FOLDER = frozenset({errno.ENOTDIR, errno.ELOOP})
 

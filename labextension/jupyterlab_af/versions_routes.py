@@ -1,4 +1,4 @@
-"""The routes of earlier versions, below `/jupyterlab-af/versions`.
+"""The routes of earlier versions, below `/jupyterlab-af/versions`, and of deleting.
 
 Whatever is wrong comes back as ``{"message": words, "code": code}``. A restore is told
 to the facility's service, for the person to read again later; one that cannot be told
@@ -8,7 +8,6 @@ is done all the same.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,14 @@ from jupyterlab_af.asked import FacilityHandler, Parts
 from jupyterlab_af.deleted import find_deleted
 from jupyterlab_af.difference import find_difference
 from jupyterlab_af.generations import Shelf
+from jupyterlab_af.notebooks import (
+    NotebookPageHandler,
+    NotebookStaticHandler,
+    answer_notebook,
+    find_nbdime,
+    parse_notebook_wish,
+)
+from jupyterlab_af.removing import remove
 from jupyterlab_af.restore import restore
 from jupyterlab_af.routes import NAMESPACE
 from jupyterlab_af.service import FacilityUnavailableError
@@ -62,7 +69,7 @@ class VersionsRoute(FacilityHandler):
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Log what is wrong in a line; it is no fault of the server."""
         if isinstance(value, TroubleError):
-            self.log.info("an earlier version was not given: %s", value.code)
+            self.log.info("a question about files was refused: %s", value.code)
         else:
             super().log_exception(typ, value, tb)
 
@@ -75,8 +82,9 @@ class VersionsHandler(VersionsRoute):
         """Answer with the versions, newest first."""
         path = self.get_query_argument("path", "", strip=False)
         found = await self.found(lambda spot: list_versions(self.shelf, spot), path)
-        has_nbdime = importlib.util.find_spec("nbdime") is not None
-        self.finish(json.dumps({**asdict(found), "has_nbdime": has_nbdime}))
+        self.finish(
+            json.dumps({**asdict(found), "has_nbdime": find_nbdime() is not None})
+        )
 
 
 class DeletedHandler(VersionsRoute):
@@ -146,6 +154,28 @@ class RestoreHandler(VersionsRoute):
             self.log.warning("could not tell the facility of a restore: %s", error)
 
 
+class NotebookDifferenceHandler(VersionsRoute):
+    """`POST /jupyterlab-af/notebooks/api/diff`: what nbdime's page asks."""
+
+    @tornado.web.authenticated
+    async def post(self) -> None:
+        """Answer with a notebook as it was, and what changed since."""
+        path, generation = parse_notebook_wish(self.get_json_body())
+        self.finish(await answer_notebook(self.shelf, path, generation))
+
+
+class EntriesHandler(VersionsRoute):
+    """`DELETE /jupyterlab-af/entries?path=`: delete a file or folder for good."""
+
+    @tornado.web.authenticated
+    async def delete(self) -> None:
+        """Answer when it is gone."""
+        path = self.get_query_argument("path", "", strip=False)
+        await asyncio.to_thread(remove, self.shelf, path)
+        self.set_status(204)
+        self.finish()
+
+
 def versions_routes(
     parts: Parts, shelf: Shelf
 ) -> list[tuple[str, type[JupyterHandler], dict[str, Any]]]:
@@ -155,6 +185,21 @@ def versions_routes(
         "versions/deleted": DeletedHandler,
         "versions/difference": DifferenceHandler,
         "versions/restore": RestoreHandler,
+        "notebooks/api/diff": NotebookDifferenceHandler,
+        "entries": EntriesHandler,
     }
     kept = {"parts": parts, "shelf": shelf}
-    return [(rf"/{NAMESPACE}/{path}", handler, kept) for path, handler in paths.items()]
+    return [
+        *((rf"/{NAMESPACE}/{path}", handler, kept) for path, handler in paths.items()),
+        (rf"/{NAMESPACE}/notebooks", NotebookPageHandler, {}),
+        *_nbdime_files(),
+    ]
+
+
+def _nbdime_files() -> list[tuple[str, type[JupyterHandler], dict[str, Any]]]:
+    """Return the route of what nbdime's page is made of; none without nbdime."""
+    folder = find_nbdime()
+    if folder is None:
+        return []
+    path = {"path": str(folder / "static")}
+    return [(rf"/{NAMESPACE}/notebooks/static/(.*)", NotebookStaticHandler, path)]

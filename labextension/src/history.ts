@@ -52,6 +52,10 @@ function sentenceOf(line: HistoryLine, trans: TranslationBundle): string {
     'cluster.start done': trans.__('A Dask cluster started.'),
     'cluster.start refused': trans.__('A Dask cluster was refused.'),
     'cluster.start failed': trans.__('A Dask cluster could not start.'),
+    'storage.restore done': trans.__(
+      'You brought an earlier version back: %1.',
+      line.target.slice(line.target.indexOf('/') + 1)
+    ),
     'cluster.stop done': clusterStopSentence(line.rule, trans)
   };
   return (

@@ -19,7 +19,9 @@ import { ITranslator } from '@jupyterlab/translation';
 import { DocumentMark, IMarkOptions } from './marks';
 import { FacilityModel } from './model';
 import { PresenceWatch } from './presence';
+import { disk, versions } from './pages';
 import {
+  diskRequests,
   requestActive,
   requestEvents,
   requestKeep,
@@ -29,6 +31,7 @@ import {
 import { FacilitySidebar } from './sidebar';
 import { EventStream } from './stream';
 import {
+  DISK_COMMAND,
   FACILITY_PLUGIN_ID,
   IFacilityModel,
   MARKS_PLUGIN_ID,
@@ -61,6 +64,7 @@ const facility: JupyterFrontEndPlugin<IFacilityModel> = {
         keep: () => requestKeep(settings),
         stopCluster: name => requestStop(settings, name),
         dashboardUrl: name => urlOf(settings, 'clusters', name, 'status'),
+        disks: diskRequests(settings),
         retry: () => stream.retry()
       }
     });
@@ -139,7 +143,12 @@ const panel: JupyterFrontEndPlugin<void> = {
       return;
     }
     const language = languageOf(translator);
-    const sidebar = new FacilitySidebar({ model, language });
+    const sidebar = new FacilitySidebar({
+      model,
+      language,
+      showLargest: ({ area, owner }) =>
+        void app.commands.execute(DISK_COMMAND, { area, owner })
+    });
     shell.add(sidebar, 'left', { rank: PANEL_RANK, type: 'Facility' });
     restorer?.add(sidebar, sidebar.id);
     app.commands.addCommand(OPEN_COMMAND, {
@@ -248,7 +257,9 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   profile,
   panel,
   warning,
-  marks
+  marks,
+  versions,
+  disk
 ];
 
 export default plugins;

@@ -5,7 +5,12 @@ import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { HistoryLine, Lifetime } from './generated/panel';
-import { IFacilityModel, IFacilityState, StreamEvent } from './tokens';
+import {
+  IDiskActs,
+  IFacilityModel,
+  IFacilityState,
+  StreamEvent
+} from './tokens';
 
 /** How many lines about me are kept. */
 const LINES = 50;
@@ -20,6 +25,7 @@ export const NOTHING: IFacilityState = {
   lifetime: null,
   clusters: [],
   dask: null,
+  storage: null,
   lines: []
 };
 
@@ -38,6 +44,8 @@ export function reduce(
       return { ...state, lifetime: event.lifetime };
     case 'clusters':
       return { ...state, clusters: event.clusters, dask: event.dask };
+    case 'storage':
+      return { ...state, storage: event };
     case 'history':
       return { ...state, lines: newest(state.lines, event.lines) };
     default:
@@ -107,6 +115,10 @@ export class FacilityModel implements IFacilityModel, IDisposable {
     await this._acts.stopCluster(name);
   }
 
+  get disks(): IDiskActs {
+    return this._acts.disks;
+  }
+
   dashboardUrl(name: string): string {
     return this._acts.dashboardUrl(name);
   }
@@ -134,6 +146,7 @@ export namespace FacilityModel {
     keep(): Promise<Lifetime>;
     stopCluster(name: string): Promise<void>;
     dashboardUrl(name: string): string;
+    readonly disks: IDiskActs;
     retry(): void;
   }
 

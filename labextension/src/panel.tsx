@@ -6,9 +6,10 @@ import * as React from 'react';
 
 import { Areas, Backups } from './areas';
 import { Clusters } from './clusters';
+import { Disks } from './disks';
 import { Section, Term } from './parts';
 import { TimeLeft } from './timeleft';
-import { IFacilityModel, IFacilityState } from './tokens';
+import { IFacilityModel, IFacilityState, ITreeName } from './tokens';
 import { lineText } from './history';
 import { Me } from './generated/panel';
 import {
@@ -26,6 +27,8 @@ const SHOWN_LINES = 12;
 interface IPartProps {
   readonly model: IFacilityModel;
   readonly language: ILanguage;
+  /** Show what fills a disk. */
+  showLargest(tree: ITreeName): void;
 }
 
 /** Return a widget that draws the model. */
@@ -49,6 +52,7 @@ export function FacilityPanel(props: IPartProps): JSX.Element {
       <Status {...props} />
       {me && <Person me={me} language={language} />}
       {me?.server && <TimeLeft {...props} />}
+      {state.storage && <Disks {...props} storage={state.storage} />}
       {me?.server && <Areas server={me.server} trans={language.trans} />}
       {me?.server && <Backups server={me.server} trans={language.trans} />}
       {(state.dask || state.clusters.length > 0) && <Clusters {...props} />}

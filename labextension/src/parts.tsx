@@ -1,7 +1,10 @@
 /**
  * The few things that every part of the panel is made of.
  */
+import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+
+import { ILanguage } from './words';
 
 /** A part of the panel with a heading, which a screen reader can jump to. */
 export function Section(props: {
@@ -75,4 +78,53 @@ function useMounted(): React.MutableRefObject<boolean> {
     };
   }, []);
   return isMounted;
+}
+
+/** What was asked for: on its way, there, or why it is not. */
+export type AnswerState<T> =
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'there'; readonly value: T }
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+/** Return the answer to what is asked at once, and a way to ask again. */
+export function useAnswer<T>(
+  asking: () => Promise<T>
+): [AnswerState<T>, () => void] {
+  const [state, setState] = React.useState<AnswerState<T>>({ kind: 'waiting' });
+  const isMounted = useMounted();
+  const newest = React.useRef(0);
+  const ask = (): void => {
+    const turn = ++newest.current;
+    const take = (answer: AnswerState<T>): void => {
+      // an answer that comes after a later one is old
+      if (isMounted.current && turn === newest.current) {
+        setState(answer);
+      }
+    };
+    asking().then(
+      value => take({ kind: 'there', value }),
+      error => take({ kind: 'failed', error })
+    );
+  };
+  React.useEffect(ask, []);
+  return [state, ask];
+}
+
+/** Draw an answer once it is there, or say why it is not. */
+export function Answer<T>(props: {
+  readonly answer: AnswerState<T>;
+  readonly language: ILanguage;
+  explain(error: unknown, trans: TranslationBundle): string;
+  children(value: T): React.ReactNode;
+}): JSX.Element {
+  const { answer, language, explain, children } = props;
+  const { trans } = language;
+  switch (answer.kind) {
+    case 'waiting':
+      return <p role="status">{trans.__('Looking…')}</p>;
+    case 'failed':
+      return <p role="alert">{explain(answer.error, trans)}</p>;
+    case 'there':
+      return <>{children(answer.value)}</>;
+  }
 }

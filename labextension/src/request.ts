@@ -5,7 +5,8 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import { Lifetime } from './generated/panel';
-import { NAMESPACE } from './tokens';
+import { checked } from './kept';
+import { IDiskActs, ITreeName, NAMESPACE } from './tokens';
 
 /** Return the address of one of our routes. */
 export function urlOf(
@@ -76,4 +77,29 @@ export async function requestStop(
 ): Promise<void> {
   const url = urlOf(settings, 'clusters', name);
   await ask(url, settings, { method: 'DELETE' });
+}
+
+/** Return what asks our server about the disks. */
+export function diskRequests(settings: ServerConnection.ISettings): IDiskActs {
+  const at = (route: string, query: Record<string, string>): string =>
+    `${urlOf(settings, route)}?${new URLSearchParams(query)}`;
+  const named = ({ area, owner }: ITreeName): Record<string, string> => ({
+    area,
+    owner
+  });
+  return {
+    largest: async (tree, path) => {
+      const url = at('largest', { ...named(tree), path });
+      return (await ask(url, settings, {})).json();
+    },
+    recount: async tree => {
+      const init = { method: 'POST', body: '{}' };
+      return (await ask(at('recount', named(tree)), settings, init)).json();
+    },
+    remove: async path => {
+      const url = at('entries', { path });
+      const init = { method: 'DELETE' };
+      await checked(await ServerConnection.makeRequest(url, init, settings));
+    }
+  };
 }

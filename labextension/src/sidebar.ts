@@ -5,7 +5,7 @@ import { LabIcon } from '@jupyterlab/ui-components';
 import { Message } from '@lumino/messaging';
 import { Panel } from '@lumino/widgets';
 
-import { IFacilityModel, PANEL_PLUGIN_ID } from './tokens';
+import { IFacilityModel, ITreeName, PANEL_PLUGIN_ID } from './tokens';
 import { ILanguage } from './words';
 
 /** A column under a pediment: an institution. */
@@ -78,5 +78,7 @@ export namespace FacilitySidebar {
   export interface IOptions {
     readonly model: IFacilityModel;
     readonly language: ILanguage;
+    /** Show what fills a disk. */
+    showLargest(tree: ITreeName): void;
   }
 }

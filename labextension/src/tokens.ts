@@ -13,7 +13,9 @@ import {
   HistoryLine,
   Lifetime,
   Me,
-  PanelEvent
+  PanelEvent,
+  StorageEvent,
+  TreeOfMine
 } from './generated/panel';
 
 /** The package, which is also the namespace of the server's routes. */
@@ -36,6 +38,21 @@ export const WARNING_PLUGIN_ID = `${NAMESPACE}:warning`;
 
 /** The plugin that marks documents that the server's end would take away. */
 export const MARKS_PLUGIN_ID = `${NAMESPACE}:marks`;
+
+/** The plugin that shows earlier versions and brings them back. */
+export const VERSIONS_PLUGIN_ID = `${NAMESPACE}:versions`;
+
+/** The command that shows the earlier versions of a file or folder. */
+export const VERSIONS_COMMAND = `${NAMESPACE}:show-versions`;
+
+/** The command that shows what was deleted in a folder. */
+export const DELETED_COMMAND = `${NAMESPACE}:show-deleted`;
+
+/** The plugin that shows what fills a disk. */
+export const DISK_PLUGIN_ID = `${NAMESPACE}:disk`;
+
+/** The command that shows what fills a disk. */
+export const DISK_COMMAND = `${NAMESPACE}:show-largest`;
 
 /** The command that shows the side bar's panel. */
 export const OPEN_COMMAND = `${NAMESPACE}:open`;
@@ -71,8 +88,49 @@ export interface IFacilityState {
   readonly lifetime: Lifetime | null;
   readonly clusters: readonly ClusterOfMine[];
   readonly dask: DaskOfMine | null;
+  readonly storage: StorageEvent | null;
   /** The newest lines about me, newest first. */
   readonly lines: readonly HistoryLine[];
+}
+
+/** Which tree: what a person, or a folder's group, has of an area. */
+export type ITreeName = Pick<TreeOfMine, 'area' | 'owner'>;
+
+/** A file, or a folder with all below it; `path` is relative to the tree. */
+export interface ILargeEntry {
+  readonly path: string;
+  readonly is_folder: boolean;
+  readonly used_bytes: number;
+  readonly files: number;
+  readonly modified_at: number;
+}
+
+/** What fills a tree below one of its folders, largest first, when it was counted. */
+export interface ILargest {
+  readonly entries: readonly ILargeEntry[];
+  readonly largest_files: readonly ILargeEntry[];
+  readonly used_bytes: number;
+  readonly files: number;
+  readonly counted_at: number | null;
+}
+
+/** Whether a count began, and when the next one may. */
+export interface IRecount {
+  readonly has_begun: boolean;
+  readonly again_at: number;
+  readonly counted_at: number | null;
+}
+
+/** What a person can do about their disks; each rejection has words. */
+export interface IDiskActs {
+  /** Say what fills a tree, below a folder of it. */
+  largest(tree: ITreeName, path: string): Promise<ILargest>;
+
+  /** Have a tree counted again. */
+  recount(tree: ITreeName): Promise<IRecount>;
+
+  /** Delete a file or a folder for good; the path is below the server's root. */
+  remove(path: string): Promise<void>;
 }
 
 /** What is known of the facility, and what a person can do about it. */
@@ -93,6 +151,9 @@ export interface IFacilityModel {
 
   /** Stop a cluster of mine; a rejection has words. */
   stopCluster(name: string): Promise<void>;
+
+  /** What can be done about the disks. */
+  readonly disks: IDiskActs;
 
   /** Return the address of a cluster's dashboard. */
   dashboardUrl(name: string): string;

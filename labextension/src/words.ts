@@ -154,3 +154,20 @@ export function timeText(
     minute: '2-digit'
   }).format(date);
 }
+
+const SIZES = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+/** Return the size of a file or a disk in the unit of 1024 that gives at least one. */
+export function sizeText(bytes: number, language: ILanguage): string {
+  const power = bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10);
+  const unit = Math.min(power, SIZES.length - 1);
+  return `${numberText(bytes / 1024 ** unit, language)} ${SIZES[unit]}`;
+}
+
+/** Return a day and its time, in the person's language and zone. */
+export function dayText(seconds: number, language: ILanguage): string {
+  return new Intl.DateTimeFormat(language.code, {
+    dateStyle: 'medium',
+    timeStyle: 'short'
+  }).format(new Date(seconds * 1000));
+}

@@ -25,6 +25,8 @@ from worlds import edited
 from jupyterhub_af.policy.backup_messages import (
     BackupListReply,
     BackupListRequest,
+    BackupPurgeReply,
+    BackupPurgeRequest,
     BackupRunReply,
     BackupRunRequest,
     TreeBackups,
@@ -86,7 +88,11 @@ class World:
             found = self.list(**which).trees
             return found[0] if found and all(is_so(tree) for tree in found) else None
 
-        return wait_until(look, seconds=60, what=self.agent.log)
+        try:
+            return wait_until(look, seconds=120)
+        except AssertionError as error:
+            error.add_note(self.agent.log)
+            raise
 
     def problems(self) -> str:
         return " ".join(self.agent.ask("GET", "/health").json()["problems"])
@@ -202,6 +208,23 @@ def test_what_is_not_backed_up_is_refused_with_words(world, which, rule):
     assert answer.json()["message"].endswith(".")
 
 
+def test_a_purged_path_is_gone_at_once_and_its_room_free_after_the_run(world):
+    folder = world.volume / "private" / "student2"
+    tree = PRIVATE_TREE.model_copy(update={"owner": "student2"})
+    (folder / "token.txt").write_text("secret")
+    world.run(tree=tree)
+    world.wait_for(lambda found: found.state == "idle", tree=tree)
+    (folder / "token.txt").unlink()
+    request = BackupPurgeRequest(tree=tree, path="token.txt")
+    answer = world.ask("/backup/purge", request)
+    assert BackupPurgeReply.model_validate_json(answer.content).generations == 1
+    backups = world.volume / "backups" / "private" / "student2"
+    assert list(backups.glob("*Z/token.txt")) == []
+    world.wait_for(lambda found: found.state == "idle", tree=tree)
+    assert not (backups / ".work").exists()
+    assert "token.txt" not in world.agent.log
+
+
 def test_the_hub_may_not_ask(world):
     body = BackupRunRequest().model_dump_json().encode()
     assert world.agent.ask("POST", "/backup/run", content=body).status_code == 401
@@ -230,7 +253,7 @@ def test_a_tree_that_hangs_is_given_up_and_told_and_holds_up_no_other_area():
         make_tree(volume, "collab/collabspace/HEP", 0, GW, 0o2770)
 
     hep = COLLAB.model_copy(update={"owner": "HEP"})
-    option = "--StorageApp.backup_deadline_seconds=3"
+    option = "--StorageApp.backup_deadline_seconds=20"
     with world_with(option, before=hang_later) as world:
         world.wait_for(lambda tree: tree.state == "idle" and bool(tree.generations))
         with hanging_file_system(world.volume / "collab" / "collabspace" / "GW"):
@@ -239,7 +262,7 @@ def test_a_tree_that_hangs_is_given_up_and_told_and_holds_up_no_other_area():
             world.run(tree=PRIVATE_TREE)
             found = world.wait_for(lambda tree: tree.state == "idle", tree=PRIVATE_TREE)
             assert len(found.generations) == 2
-            wait_until(lambda: "collabspace/GW failed" in world.problems(), seconds=60)
+            wait_until(lambda: "collabspace/GW failed" in world.problems(), seconds=120)
             world.wait_for(lambda tree: tree.state == "idle", tree=hep)
         failed = wait_until(lambda: world.events, seconds=20)[0]
         assert (failed.action, failed.target, failed.result) == (

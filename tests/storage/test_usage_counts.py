@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -13,9 +14,16 @@ import pytest
 from facility_world import descendants
 from loop_world import fill, mounted, needs_root
 from usage_world import SOURCE, count_tree, index_of, largest, tree_on, write
+from worlds import FACILITY_TEXT
 
+from jupyterhub_af.catalogue import Catalogue
 from jupyterhub_af.policy.storage import make_tree
+from jupyterhub_af.policy.storage_messages import TreeName, TreesRequest
+from jupyterhub_af.storage.agent import Agent
+from jupyterhub_af.storage.beneath import open_with_openat2
+from jupyterhub_af.storage.errors import AgentError
 from jupyterhub_af.storage.usage import worker
+from jupyterhub_af.storage.usage.answers import Answers
 from jupyterhub_af.storage.usage.counts import Counts, Pace
 from jupyterhub_af.storage.usage.index import Totals, read_totals
 
@@ -159,3 +167,35 @@ def test_an_index_of_another_version_is_not_read(tmp_path):
     for content in (b"", b"SQLite format 3\0" + b"\0" * 100, b"nonsense" * 100):
         path.write_bytes(content)
         assert read_totals(path) is None
+
+
+@pytest.fixture
+def hanging(tmp_path):
+    """Give an agent for which the disk of the collab areas never answers."""
+    file = tmp_path / "facility.yaml"
+    file.write_text(FACILITY_TEXT)
+    for source in ("private/anna", "collab/collabspace/GW"):
+        tree_on(tmp_path, source)
+    over = threading.Event()
+
+    def opener(root_fd: int, path: str) -> int:
+        if path.startswith("collab"):
+            over.wait(60)
+        return open_with_openat2(root_fd, path)
+
+    agent = Agent(tmp_path, deadline_seconds=0.5, opener=opener)
+    yield Answers(agent, Counts(tmp_path, LOG), Catalogue(file, LOG))
+    over.set()
+
+
+async def test_a_disk_that_hangs_keeps_silent_about_its_own_trees_only(hanging):
+    mine = TreeName(area="private", kind="private", owner="anna")
+    group = TreeName(area="collabspace", kind="collab", owner="GW")
+    assert (await hanging.usage(TreesRequest(trees=(mine,)))).free_bytes > 0
+    await hanging.counts.wait_for([ANNA], 20)
+    reply = await hanging.usage(TreesRequest(trees=(group, mine)))
+    assert [usage.used_bytes is None for usage in reply.usages] == [True, False]
+    assert reply.free_bytes > 0
+    with pytest.raises(AgentError, match=r"did not answer within 0\.5 seconds"):
+        await hanging.usage(TreesRequest(trees=(group,)))
+    hanging.counts.close()

@@ -82,7 +82,7 @@ class Place:
     def begin(self) -> None:
         """Make the closed folder for a new generation, with nothing of before in it."""
         self.clean()
-        self.work.mkdir(mode=0o700)
+        self.work.mkdir(mode=0o700, exist_ok=True)
 
     def publish(self, record: GenerationRecord) -> None:
         """Make the new generation one that people see, all at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -13,10 +14,13 @@ from jupyterhub_af.policy.backup_messages import (
     BackupFailure,
     BackupListReply,
     BackupListRequest,
+    BackupPurgeReply,
+    BackupPurgeRequest,
     TreeBackups,
     WhichTrees,
 )
 from jupyterhub_af.policy.facility import Facility, StorageArea
+from jupyterhub_af.policy.storage import make_tree
 from jupyterhub_af.policy.storage_messages import TreeName
 from jupyterhub_af.storage.agent import Agent
 from jupyterhub_af.storage.errors import (
@@ -26,6 +30,8 @@ from jupyterhub_af.storage.errors import (
 )
 
 from .line import BackupLines
+from .place import Place
+from .purge import purge_path
 from .sandbox import missing_programs
 from .space import load_space
 from .trees import backed_up, find_area, find_trees, load_records
@@ -40,9 +46,14 @@ class Backups:
     """The rounds of all areas, and the questions about them."""
 
     def __init__(
-        self, agent: Agent, lines: BackupLines, load: Callable[[], Facility]
+        self,
+        agent: Agent,
+        lines: BackupLines,
+        load: Callable[[], Facility],
+        log: logging.Logger,
     ) -> None:
         self._agent = agent
+        self._log = log
         self._volume = agent.volume
         self._lines = lines
         self._load = load
@@ -57,8 +68,12 @@ class Backups:
         area's rounds are counted by a clock that nobody sets.
         """
         while True:
-            if not self._why_not():
-                self._begin_due(await asyncio.to_thread(self._load))
+            try:
+                if not self._why_not():
+                    self._begin_due(await asyncio.to_thread(self._load))
+            except Exception:
+                # one look that fails must not be the last
+                self._log.exception("Could not see which backups are due")
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def stop(self) -> None:
@@ -90,6 +105,20 @@ class Backups:
             used = await self._ask(area, partial(load_space, self._volume, area))
             space |= {} if used is None else {area: used}
         return BackupListReply(trees=tuple(found), space_bytes=space)
+
+    async def purge(self, request: BackupPurgeRequest) -> BackupPurgeReply:
+        """Take a path out of a tree's generations; a run after it removes it.
+
+        Raises
+        ------
+        AgentError
+            If there is no such tree, or it is no path of one.
+        """
+        (tree,) = await self._find(WhichTrees(tree=request.tree))
+        place = Place(self._volume, make_tree(tree.kind, tree.area, tree.owner))
+        found = await self._ask(tree.area, partial(purge_path, place, request.path))
+        self._lines.submit((tree,))
+        return BackupPurgeReply(generations=found)
 
     def problems(self, facility: Facility) -> tuple[str, ...]:
         """Return what is wrong with the backups, in words, without a look at a disk."""

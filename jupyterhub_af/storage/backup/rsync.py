@@ -42,7 +42,8 @@ _ITEM = re.compile(r"([<>ch.*][fdLDS]\S{9}) (\d+) (.*)")
 _FOLDERS = re.compile(r"Number of files: .*\bdir: (\d+)")
 _STATISTIC = re.compile(r"([A-Z][a-z ]+): (\d+)")
 _ESCAPED = re.compile(rb"\\#(\d{3})")
-_ERRNO = re.compile(r'"(.*)".*\((\d+)\)$')
+_ERRNO = re.compile(r".* \((\d+)\)")
+_QUOTED = re.compile(r'"(.*)"')
 _RACED, _PARTIAL, _VANISHED = 2, 23, 24
 _MOST_ARGUMENTS = 64 * 1024
 _MOST_ERRORS = 1000
@@ -102,7 +103,7 @@ def run_pass(
         status = _run_ends(tree, generations, [*options, "--rsh"], into, streams)
         output.seek(0)
         errors.seek(0)
-        found = _read_errors(errors)
+        found = _read_errors(errors, status)
         if status not in (0, _VANISHED, _PARTIAL):
             kind = RacedError if status == _RACED else BackupError
             raise kind(_last_words(errors, status))
@@ -223,15 +224,23 @@ def _to_path(shown: str) -> str:
     return os.fsdecode(raw)
 
 
-def _read_errors(errors: Iterable[bytes]) -> tuple[tuple[str, int], ...]:
-    """Return path below the tree and errno of each complaint that names them."""
-    found: list[tuple[str, int]] = []
-    for raw in errors:
-        complaint = _ERRNO.search(os.fsdecode(raw.rstrip(b"\n")))
-        if complaint and len(found) < _MOST_ERRORS:
-            path = _to_path(complaint[1]).removeprefix(f"{FROM}/")
-            found.append((path, int(complaint[2])))
-    return tuple(found)
+def _read_errors(errors: Iterable[bytes], status: int) -> tuple[tuple[str, int], ...]:
+    """Return path below the tree and errno of what could not be read.
+
+    A complaint that names no path stands for itself. Where rsync says that something is
+    missing and not what, its first words do.
+    """
+    lines = [os.fsdecode(raw.rstrip(b"\n")) for raw in errors]
+    told = ((line, _ERRNO.fullmatch(line)) for line in lines)
+    found = [(_path_in(line), int(number[1])) for line, number in told if number]
+    if status == _PARTIAL and not found:
+        found = [(line, 0) for line in lines[:1]]
+    return tuple(found[:_MOST_ERRORS])
+
+
+def _path_in(line: str) -> str:
+    quoted = _QUOTED.search(line)
+    return _to_path(quoted[1]).removeprefix(f"{FROM}/") if quoted else line
 
 
 def _last_words(errors: IO[bytes], status: int) -> str:

@@ -28,6 +28,8 @@ def thin_tree(place: Place, rules: Keeping, space: Space, *, step: Step) -> None
 
 def thin_area(place: Place, budget_bytes: int, space: Space, *, step: Step) -> None:
     """Remove the oldest generations of a tree's area until they fit into the budget."""
+    if space.bytes <= budget_bytes:
+        return
     owners = list(owners_in(place.volume / BACKUPS / place.tree.area))
     places = {owner: _place_of(place, owner) for owner in owners}
     order = order_for_space({name: one.times() for name, one in places.items()})

@@ -51,6 +51,7 @@ class _Look:
     totals: dict[Tree, Totals | None]
     absent: set[Tree]
     free_bytes: int
+    error: AgentError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,28 +124,52 @@ class Answers:
             return ()
 
     async def _look(self, trees: tuple[Tree, ...], *, is_waited: bool = False) -> _Look:
-        """Look at trees, each area in its own line; at the volume, if there are none."""
-        edition = await asyncio.to_thread(self.catalogue.current)
-        by_area: dict[str, list[Tree]] = {}
+        """Look at trees, each area in its own line; at the volume, if there are none.
+
+        Of an area that does not answer is told what is known without it.
+
+        Raises
+        ------
+        AgentError
+            If no area answers.
+        """
+        facility = (await asyncio.to_thread(self.catalogue.current)).facility
+        by_area: dict[str, tuple[Tree, ...]] = {} if trees else {_LINE: ()}
         for tree in trees:
-            by_area.setdefault(tree.area, []).append(tree)
-        works = {
-            area: partial(self._look_at_area, tuple(mine), edition.facility, is_waited)
-            for area, mine in by_area.items()
-        }
-        works = works or {
-            _LINE: partial(self._look_at_area, (), edition.facility, False)
-        }
-        looks = await self.agent.in_lines(works)
+            by_area[tree.area] = (*by_area.get(tree.area, ()), tree)
+        looks = await asyncio.gather(
+            *(
+                self._look_or_remember(area, mine, facility, is_waited=is_waited)
+                for area, mine in by_area.items()
+            )
+        )
+        errors = [look.error for look in looks if look.error is not None]
+        if len(errors) == len(looks):
+            raise errors[0]
         return _Look(
             usages={t: u for look in looks for t, u in look.usages.items()},
             totals={t: x for look in looks for t, x in look.totals.items()},
             absent={tree for look in looks for tree in look.absent},
-            free_bytes=min(look.free_bytes for look in looks),
+            free_bytes=min(look.free_bytes for look in looks if look.error is None),
         )
 
+    async def _look_or_remember(
+        self, area: str, trees: tuple[Tree, ...], facility: Facility, *, is_waited: bool
+    ) -> _Look:
+        work = partial(self._look_at_area, trees, facility, is_waited=is_waited)
+        try:
+            return await self._in_line(area, work)
+        except AgentError as error:
+            totals = {tree: self.counts.totals_of(tree) for tree in trees}
+            usages = {
+                tree: _to_usage(tree, quota_of(facility, tree), totals[tree], None)
+                for tree in trees
+            }
+            # nothing is counted on a disk that does not answer
+            return _Look(usages, totals, set(trees), 0, error)
+
     def _look_at_area(
-        self, trees: tuple[Tree, ...], facility: Facility, is_waited: bool
+        self, trees: tuple[Tree, ...], facility: Facility, *, is_waited: bool
     ) -> _Look:
         """Look at the trees of one area; runs in the area's thread."""
         totals = {tree: self._totals(tree) for tree in trees}

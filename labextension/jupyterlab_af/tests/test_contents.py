@@ -61,11 +61,18 @@ def free_port():
 
 def make_root(root):
     """Make a root folder with what the tests need in it."""
-    for name in ("readonly", "full", "quota", "area", "mine", "home"):
+    for name in ("readonly", "full", "quota", "area", "mine", "home", "group"):
         (root / name).mkdir()
     (root / "readonly" / "a.txt").write_text("kept")
     (root / "readonly" / "folder").mkdir()
     (root / "mine" / "b.txt").write_text("b")
+    # a trash that takes nothing, as that of another mount's files may be
+    (root / "home" / ".local" / "share").mkdir(parents=True)
+    (root / "home" / ".local" / "share" / "Trash").touch()
+    for place in ("group", "home"):
+        (root / place / "week" / "day").mkdir(parents=True)
+        (root / place / "week" / "day" / "a.txt").write_text("a")
+        (root / place / "b.txt").write_text("b")
 
 
 def command(root, port):
@@ -77,6 +84,7 @@ def command(root, port):
         *("--size", "65536", "--tmpfs", str(root / "quota")),
         *("--tmpfs", str(root / "area")),
         *("--bind", str(root / "home"), str(root / "home")),
+        *("--bind", str(root / "group"), str(root / "group")),
         *(sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"),
         f"--ServerApp.port={port}",
         "--ServerApp.port_retries=0",
@@ -262,3 +270,19 @@ def test_a_home_that_survives_no_better_is_not_used(tmp_path):
 
 def test_a_wrong_request_is_still_400(server):
     assert server.save("mine/new.txt", format="nonsense")[0] == 400
+
+
+@pytest.mark.parametrize("path", ["group/week", "group/b.txt", "home/week"])
+def test_what_the_trash_cannot_take_is_deleted_all_the_same(server, path):
+    assert server.ask("GET", f"contents/{path}")[0] == 200
+    assert server.ask("DELETE", f"contents/{path}") == (204, "")
+    folder, _, name = path.rpartition("/")
+    listed = json.loads(server.ask("GET", f"contents/{folder}")[1])["content"]
+    assert name not in [entry["name"] for entry in listed]
+
+
+def test_an_area_itself_is_not_deleted(server):
+    status, words = server.ask("DELETE", "contents/group")
+    assert status >= 400
+    assert "Traceback" not in words
+    assert server.ask("GET", "contents/group")[0] == 200

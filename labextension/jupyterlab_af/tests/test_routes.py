@@ -34,9 +34,13 @@ ROUTES = {
     "/jupyterlab-af/versions/deleted": {"GET"},
     "/jupyterlab-af/versions/difference": {"GET"},
     "/jupyterlab-af/versions/restore": {"POST"},
+    "/jupyterlab-af/entries": {"DELETE"},
+    "/jupyterlab-af/notebooks": {"GET"},
+    "/jupyterlab-af/notebooks/api/diff": {"POST"},
+    "/jupyterlab-af/notebooks/static/(.*)": {"GET", "HEAD"},
 }
-# the pages of a dashboard: a browser that is nobody's is sent to log in
-PAGES = "/(.*)"
+# pages: a browser that is nobody's is sent to log in
+PAGES = ("/(.*)", "/notebooks")
 
 
 @pytest.fixture
@@ -345,6 +349,8 @@ async def test_a_request_that_another_site_made_is_refused(
         ("POST", "keep"),
         ("POST", "versions/restore"),
         ("DELETE", f"clusters/{NAME}"),
+        ("POST", "notebooks/api/diff"),
+        ("DELETE", "entries"),
     ]
     for verb, path in asked:
         response = await http_server_client.fetch(

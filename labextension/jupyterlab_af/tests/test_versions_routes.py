@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from tornado.httpclient import HTTPClientError
@@ -53,7 +54,7 @@ async def test_the_versions_of_a_file_are_told(world, ask):
     world.then(OLD, "a.txt", "one", at=100)
     world.then(NEW, "a.txt", "three", at=200)
     status, said = await ask(path=f"{GW}/a.txt")
-    assert (status, said["kind"], said["has_nbdime"]) == (200, None, False)
+    assert (status, said["kind"], said["has_nbdime"]) == (200, None, True)
     newest = said["versions"][0]
     assert newest.pop("saved_by")
     assert newest == {
@@ -155,3 +156,72 @@ async def test_a_refused_restore_is_not_told_as_done(world, ask, service, caplog
     )
     assert service.restored == []
     assert "Traceback" not in caplog.text
+
+
+def book(source):
+    cell = {"id": "one", "cell_type": "markdown", "metadata": {}, "source": source}
+    return json.dumps(
+        {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    )
+
+
+@pytest.fixture
+def compare(world, jp_fetch):
+    """Ask what nbdime's page asks; return the status and what is said."""
+
+    async def asked(body):
+        path = ("jupyterlab-af", "notebooks", "api", "diff")
+        try:
+            response = await jp_fetch(*path, method="POST", body=json.dumps(body))
+        except HTTPClientError as error:
+            response = error.response
+        return response.code, json.loads(response.body)
+
+    return asked
+
+
+async def test_nbdime_is_told_what_changed_in_a_notebook(world, compare):
+    world.then(NEW, "a.ipynb", book("then"))
+    world.now(f"{GW}/a.ipynb", book("now"))
+    status, said = await compare({"base": NEW, "remote": f"{GW}/a.ipynb"})
+    assert (status, said["base"]["cells"][0]["source"]) == (200, "then")
+    assert said["diff"][0]["key"] == "cells"
+
+
+@pytest.mark.parametrize(
+    ("wish", "status"),
+    [
+        ({}, 400),
+        ([], 400),
+        ({"base": NEW, "remote": 3}, 400),
+        ({"base": NEW, "remote": "../etc/passwd"}, 400),
+        ({"base": "..", "remote": f"{GW}/a.ipynb"}, 404),
+        ({"base": NEW, "remote": "http://127.0.0.1/a.ipynb"}, 400),
+        ({"base": NEW, "remote": f"{GW}/broken.ipynb"}, 415),
+        ({"base": NEW, "remote": f"{GW}/week"}, 415),
+        ({"base": NEW, "remote": f"{GW}/gone.ipynb"}, 404),
+    ],
+)
+async def test_what_is_no_notebook_of_an_area_is_refused(world, compare, wish, status):
+    for name in ("a.ipynb", "week/b.ipynb", "gone.ipynb"):
+        world.then(NEW, name, book("then"))
+    world.then(NEW, "broken.ipynb", "{")
+    for name in ("a.ipynb", "week/b.ipynb", "broken.ipynb"):
+        world.now(f"{GW}/{name}", book("now"))
+    code, said = await compare(wish)
+    assert code == status
+    assert said["message"].endswith(".")
+
+
+async def test_only_our_own_pages_show_the_page_of_nbdime(world, jp_fetch):
+    """Where the hub lets no page be shown in another, this one is shown in Lab."""
+    params = {"path": f"{GW}/<script>.ipynb", "generation": NEW}
+    page = await jp_fetch("jupyterlab-af", "notebooks", params=params)
+    policy = page.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'self'" in policy
+    assert "script-src 'self';" in policy
+    text = page.body.decode()
+    assert "<script>.ipynb" not in text
+    script = re.search(r'src="[^"]*jupyterlab-af/notebooks/static/(\w+\.js)"', text)
+    path = ("jupyterlab-af", "notebooks", "static", script[1])
+    assert len((await jp_fetch(*path)).body) > 10_000

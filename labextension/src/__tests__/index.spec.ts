@@ -4,9 +4,16 @@ import { DocumentRegistry } from '@jupyterlab/docregistry';
 import { ServerConnection } from '@jupyterlab/services';
 import { CommandRegistry } from '@lumino/commands';
 import { PromiseDelegate } from '@lumino/coreutils';
+import { Widget } from '@lumino/widgets';
 
 import plugins from '../index';
-import { IFacilityModel, ROOT_OPTION } from '../tokens';
+import {
+  DELETED_COMMAND,
+  DISK_COMMAND,
+  IFacilityModel,
+  ROOT_OPTION,
+  VERSIONS_COMMAND
+} from '../tokens';
 import { FakeStream, setHidden, settle } from './worlds';
 
 const ACTIVATION_LIMIT_MS = 20;
@@ -15,10 +22,18 @@ const ACTIVATION_LIMIT_MS = 20;
 class FakeLab {
   readonly asked: string[] = [];
   readonly added: string[] = [];
+  readonly activated: string[] = [];
+  readonly widgets: Widget[] = [];
+  readonly offered: string[] = [];
+  selected: string[] = [];
   readonly restored = new PromiseDelegate<void>();
 
   readonly app = {
     commands: new CommandRegistry(),
+    contextMenu: {
+      addItem: ({ command, selector }: { command: string; selector: string }) =>
+        this.offered.push(`${command} ${selector}`)
+    },
     docRegistry: new DocumentRegistry(),
     restored: this.restored.promise,
     serviceManager: {
@@ -38,7 +53,20 @@ class FakeLab {
       registerStatusItem: (id: string) => this.added.push(id)
     },
     '@jupyterlab/application:ILabShell': {
-      add: (widget: { id: string }) => this.added.push(widget.id)
+      add: (widget: Widget) => {
+        this.added.push(widget.id);
+        this.widgets.push(widget);
+      },
+      activateById: (id: string) => this.activated.push(id),
+      widgets: () => this.widgets.filter(({ isDisposed }) => !isDisposed)
+    },
+    '@jupyterlab/filebrowser:IFileBrowserFactory': {
+      tracker: {
+        currentWidget: {
+          model: { path: 'private/week' },
+          selectedItems: () => this.selected.map(path => ({ path }))
+        }
+      }
     }
   };
 
@@ -76,6 +104,35 @@ describe('plugins', () => {
     await settle();
     expect([lab.asked, lab.added]).toEqual([[], []]);
     expect(lab.app.commands.listCommands()).toEqual([]);
+    expect(lab.offered).toEqual([]);
+  });
+
+  it('open a page of what is chosen in the file browser, and one of each', async () => {
+    PageConfig.setOption(ROOT_OPTION, '/af');
+    const lab = new FakeLab();
+    lab.activate();
+    const { commands } = lab.app;
+    expect(lab.offered).toEqual([
+      `${VERSIONS_COMMAND} .jp-DirListing-item[data-isdir]`,
+      `${DELETED_COMMAND} .jp-DirListing-content`
+    ]);
+    expect(commands.isEnabled(VERSIONS_COMMAND)).toBe(false);
+    lab.selected = ['private/a.txt'];
+    expect(commands.isEnabled(VERSIONS_COMMAND)).toBe(true);
+    await commands.execute(VERSIONS_COMMAND);
+    await commands.execute(VERSIONS_COMMAND);
+    await commands.execute(DELETED_COMMAND);
+    await commands.execute(DISK_COMMAND, { area: 'private', owner: 's1' });
+    await commands.execute(DISK_COMMAND, { area: 'private', owner: 's1' });
+    const open = lab.widgets.filter(({ isDisposed }) => !isDisposed);
+    expect(open.slice(1).map(({ id, title }) => [id, title.label])).toEqual([
+      ['jupyterlab-af-versions:private/a.txt', 'Versions: a.txt'],
+      ['jupyterlab-af-deleted:private/week', 'Deleted: week'],
+      ['jupyterlab-af-largest:private:s1', 'Disk: private/s1']
+    ]);
+    expect(lab.activated).toHaveLength(5);
+    expect(lab.asked).toEqual([]);
+    open.forEach(widget => widget.dispose());
   });
 
   it('ask nothing until the Lab is there, then one stream, and say who is', async () => {

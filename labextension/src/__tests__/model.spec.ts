@@ -1,12 +1,13 @@
 import { FacilityModel, NOTHING, reduce } from '../model';
 import { StreamEvent } from '../tokens';
-import { CLUSTER, DASK, LIFETIME, line, ME } from './worlds';
+import { CLUSTER, DASK, FakeModel, LIFETIME, line, ME } from './worlds';
 
 const EVENTS: StreamEvent[] = [
   { kind: 'back' },
   { kind: 'me', me: ME },
   { kind: 'lifetime', lifetime: LIFETIME },
   { kind: 'clusters', clusters: [CLUSTER], dask: DASK },
+  { kind: 'storage', trees: [], is_rescue: true, volume_is_full: false },
   { kind: 'history', lines: [line(1), line(2)] }
 ];
 
@@ -17,6 +18,7 @@ function makeModel(): FacilityModel {
       keep: async () => ({ ...LIFETIME, stop_at: 1 }),
       stopCluster: async () => undefined,
       dashboardUrl: name => name,
+      disks: new FakeModel().disks,
       retry: () => undefined
     }
   });
@@ -30,6 +32,12 @@ describe('reduce', () => {
       lifetime: LIFETIME,
       clusters: [CLUSTER],
       dask: DASK,
+      storage: {
+        kind: 'storage',
+        trees: [],
+        is_rescue: true,
+        volume_is_full: false
+      },
       lines: [line(2), line(1)]
     });
   });

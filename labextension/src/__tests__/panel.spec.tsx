@@ -37,7 +37,11 @@ async function until(isSo: () => boolean): Promise<void> {
 
 async function shown(state: Partial<IFacilityState> = ALL): Promise<FakeModel> {
   const model = new FakeModel(state);
-  body = makePanelBody({ model, language: ENGLISH });
+  body = makePanelBody({
+    model,
+    language: ENGLISH,
+    showLargest: () => undefined
+  });
   Widget.attach(body, document.body);
   MessageLoop.flush();
   await body.renderPromise;
@@ -265,7 +269,8 @@ describe('FacilitySidebar', () => {
   it('draws nothing until it is seen', async () => {
     const sidebar = new FacilitySidebar({
       model: new FakeModel(),
-      language: ENGLISH
+      language: ENGLISH,
+      showLargest: () => undefined
     });
     sidebar.hide();
     Widget.attach(sidebar, document.body);

@@ -14,7 +14,13 @@ import {
   ServerOfMine
 } from '../generated/panel';
 import { NOTHING } from '../model';
-import { IFacilityModel, IFacilityState } from '../tokens';
+import {
+  IDiskActs,
+  IFacilityModel,
+  IFacilityState,
+  ILargest,
+  IRecount
+} from '../tokens';
 import { ILanguage } from '../words';
 
 export const GIB = 1024 ** 3;
@@ -123,6 +129,7 @@ export const ALL: IFacilityState = {
   lifetime: LIFETIME,
   clusters: [CLUSTER],
   dask: DASK,
+  storage: null,
   lines: [line(2), line(1)]
 };
 
@@ -137,6 +144,15 @@ export class FakeModel implements IFacilityModel {
   state: IFacilityState;
   time = NOW;
   answer: Lifetime | Error = LIFETIME;
+  diskTrouble: Error | null = null;
+  recounted: IRecount = { has_begun: true, again_at: NOW, counted_at: NOW };
+  filling: ILargest = {
+    entries: [],
+    largest_files: [],
+    used_bytes: 0,
+    files: 0,
+    counted_at: null
+  };
 
   get changed(): ISignal<this, void> {
     return this._changed;
@@ -168,12 +184,28 @@ export class FakeModel implements IFacilityModel {
     }
   }
 
+  readonly disks: IDiskActs = {
+    largest: ({ area, owner }, path) =>
+      this._disk(`largest ${area}/${owner} ${path}`, () => this.filling),
+    recount: ({ area, owner }) =>
+      this._disk(`recount ${area}/${owner}`, () => this.recounted),
+    remove: path => this._disk(`remove ${path}`, () => undefined)
+  };
+
   dashboardUrl(name: string): string {
     return `/user/student1/jupyterlab-af/clusters/${name}/status`;
   }
 
   retry(): void {
     this.asked.push('retry');
+  }
+
+  private async _disk<T>(asked: string, answer: () => T): Promise<T> {
+    this.asked.push(asked);
+    if (this.diskTrouble) {
+      throw this.diskTrouble;
+    }
+    return answer();
   }
 
   private readonly _changed = new Signal<this, void>(this);
@@ -243,5 +275,21 @@ export async function settle(): Promise<void> {
     await new Promise(resolve =>
       jest.requireActual('timers').setImmediate(resolve)
     );
+  }
+}
+
+/** Wait until a check no longer throws; throw what it throws if it always does. */
+export async function eventually(check: () => void): Promise<void> {
+  const end = Date.now() + 5000;
+  for (;;) {
+    try {
+      check();
+      return;
+    } catch (error) {
+      if (Date.now() > end) {
+        throw error;
+      }
+    }
+    await new Promise(resolve => setTimeout(resolve, 10));
   }
 }
