@@ -31,6 +31,8 @@ function sentenceOf(line: HistoryLine, trans: TranslationBundle): string {
     'account.retire done': trans.__('Your account was closed.'),
     'account.reopen done': trans.__('Your account was opened again.'),
     'account.export allowed': trans.__('All your files were copied out.'),
+    'backup.run allowed': trans.__('A backup of your files was asked for.'),
+    'backup.copy allowed': trans.__('Files of your backups were copied out.'),
     'backup.list allowed': trans.__('Somebody looked at your backups.'),
     'backup.verify allowed': trans.__(
       'Your files were compared with a backup.'
