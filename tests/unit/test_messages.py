@@ -34,6 +34,7 @@ from jupyterhub_af.policy.panel import (
     LifetimeEvent,
     Me,
     MeEvent,
+    Restored,
     StorageEvent,
     TreeOfMine,
     panel_schema,
@@ -186,6 +187,11 @@ GOOD: dict[type[Message], dict[str, object]] = {
     RecountRequest: {"trees": [TREE]},
     RecountReply: {"has_begun": True, "again_at": 1.0, "counted_at": None},
     TreeOfMine: MY_TREE,
+    Restored: {
+        "path": "private/a",
+        "generation": "2026-01-01T00:00:00Z",
+        "how": "copy",
+    },
 }
 GOOD |= {
     MeEvent: {"kind": "me", "me": GOOD[Me]},
