@@ -54,14 +54,22 @@ function sentenceOf(line: HistoryLine, trans: TranslationBundle): string {
     'cluster.start failed': trans.__('A Dask cluster could not start.'),
     'storage.restore done': trans.__(
       'You brought an earlier version back: %1.',
-      line.target.slice(line.target.indexOf('/') + 1)
+      pathOf(line)
     ),
+    'storage.near done': trans.__('Nearly full: %1.', pathOf(line)),
+    'storage.full done': trans.__('Full: %1.', pathOf(line)),
+    'storage.ok done': trans.__('There is room again: %1.', pathOf(line)),
     'cluster.stop done': clusterStopSentence(line.rule, trans)
   };
   return (
     known[`${line.action} ${line.result}`] ??
     trans.__('%1: %2', line.action, resultWord(line.result, trans))
   );
+}
+
+/** Return what of the person's a line about their files is about. */
+function pathOf({ target }: HistoryLine): string {
+  return target.slice(target.indexOf('/') + 1);
 }
 
 /** Return why a server was stopped. */

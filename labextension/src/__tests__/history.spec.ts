@@ -38,6 +38,22 @@ describe('lineText', () => {
       { action: 'backup.restore', result: 'done', actor: 'unix:root' },
       'Files of yours were restored from a backup. (by unix:root)'
     ],
+    [
+      { action: 'storage.restore', target: 'student1/private/a.txt' },
+      'You brought an earlier version back: private/a.txt.'
+    ],
+    [
+      { action: 'storage.near', target: 'student1/private', actor: 'af' },
+      'Nearly full: private.'
+    ],
+    [
+      { action: 'storage.full', target: 'student1/private', actor: 'af' },
+      'Full: private.'
+    ],
+    [
+      { action: 'storage.ok', target: 'student1/private', actor: 'af' },
+      'There is room again: private.'
+    ],
     [{ action: 'disk.full', result: 'failed' }, 'disk.full: failed'],
     [{ action: 'disk.full', result: 'odd' }, 'disk.full: odd']
   ])('%j is "%s"', (more, text) => {
