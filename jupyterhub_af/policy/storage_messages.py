@@ -29,6 +29,15 @@ class TreeName(Message):
     kind: AreaKind
     owner: Name
 
+    def audit_target(self, user: str | None = None) -> str:
+        """Return what the audit says it is about: a person's own, or nobody's alone.
+
+        ``user`` is the hub name of the person; without it, their directory's name.
+        """
+        if self.kind == "collab":
+            return f"{self.area}:{self.owner}"[:255]
+        return f"{user or self.owner}/{self.area}"[:255]
+
 
 class TreesRequest(Message):
     """hub or service → agent: tell how full these trees are.

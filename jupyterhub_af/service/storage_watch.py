@@ -53,10 +53,7 @@ class _Worker:
     @property
     def target(self) -> str:
         """Return what the audit says it is about: a person's own, or nobody's alone."""
-        tree = self.tree
-        if tree.kind == "collab":
-            return f"{tree.area}:{tree.owner}"[:255]
-        return f"{self.user}/{tree.area}"[:255]
+        return self.tree.audit_target(self.user)
 
 
 class StorageWatch:

@@ -267,7 +267,7 @@ def test_a_tree_that_hangs_is_given_up_and_told_and_holds_up_no_other_area():
         failed = wait_until(lambda: world.events, seconds=20)[0]
         assert (failed.action, failed.target, failed.result) == (
             "backup.run",
-            "collabspace/GW",
+            "collabspace:GW",
             "failed",
         )
         world.run(tree=COLLAB)

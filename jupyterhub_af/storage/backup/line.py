@@ -126,13 +126,13 @@ class BackupLines:
     def _note(self, tree: TreeName, done: Done) -> None:
         """Keep how a run ended; its first failure and the end of failures are told."""
         self.tried[tree] = now = time.time()
-        name = f"{tree.area}/{tree.owner}"
+        name, target = f"{tree.area}/{tree.owner}", tree.audit_target()
         failed_before = tree in self.failures
         if done.failure is not None:
             self._log.error("The backup of %s failed: %s", name, done.failure)
             self.failures[tree] = BackupFailure(at=now, message=done.failure)
             if not failed_before:
-                self._teller.tell("backup.run", name, "failed", detail=done.failure)
+                self._teller.tell("backup.run", target, "failed", detail=done.failure)
             return
         self.failures.pop(tree, None)
         if done.is_new and done.record is not None:
@@ -143,7 +143,7 @@ class BackupLines:
             facts = (name, done.record.unread_count)
             self._log.warning("The newest backup of %s lacks %s paths", *facts)
         if failed_before:
-            self._teller.tell("backup.run", name, "done", detail="It works again.")
+            self._teller.tell("backup.run", target, "done", detail="It works again.")
 
 
 def _to_keeping(rules: Backup) -> Keeping:
