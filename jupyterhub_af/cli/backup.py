@@ -1,7 +1,7 @@
 """``jupyterhub-af backup``: make, list, compare, bring back, and keep copies elsewhere.
 
-``run``, ``list``, ``verify`` and ``restore`` ask the facility that runs, and its audit has
-them. Where it is down, ``verify`` and ``restore`` work upon a volume's folder as root.
+All but ``manifest`` and ``offsite`` ask the facility that runs, and its audit has them.
+Where it is down, ``verify`` and ``restore`` work upon a volume's folder as root.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .backup_acts import run_list, run_restore, run_run, run_verify
+from .backup_acts import run_list, run_purge, run_restore, run_run, run_verify
 from .backup_offsite import add_offsite, run_manifest
 from .commands import Commands
 from .service_line import add_data_argument
@@ -27,6 +27,7 @@ def add_backup(commands: Commands) -> None:
     _add_list(acts)
     _add_verify(acts)
     _add_restore(acts)
+    _add_purge(acts)
     manifest = acts.add_parser(
         "manifest",
         help="list everything on a volume, for verify",
@@ -93,6 +94,19 @@ def _add_restore(acts: Commands) -> None:
     parser.set_defaults(run=run_restore)
 
 
+def _add_purge(acts: Commands) -> None:
+    parser = acts.add_parser(
+        "purge",
+        help="take a path out of all backups of a tree",
+        description="Take a file or folder out of all backups of a tree, for ever: what "
+        "must not stay anywhere. What is there now stays.",
+    )
+    add_data_argument(parser)
+    _add_tree(parser).required = True
+    parser.add_argument("--path", required=True, metavar="P", help="below the tree")
+    parser.set_defaults(run=run_purge)
+
+
 def _add_which(parser: argparse.ArgumentParser) -> None:
     add_data_argument(parser)
     which = parser.add_mutually_exclusive_group()
@@ -117,8 +131,8 @@ def _add_generation(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_tree(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
+def _add_tree(parser: argparse._ActionsContainer) -> argparse.Action:
+    return parser.add_argument(
         "--tree",
         type=_tree,
         metavar="AREA/OWNER",

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from jupyterhub_af.line.places import AREAS
 from jupyterhub_af.policy.backup_messages import (
     BackupListReply,
+    BackupPurgeReply,
     BackupRunReply,
     TreeBackups,
 )
@@ -20,6 +21,7 @@ from jupyterhub_af.policy.errors import AFError
 from jupyterhub_af.policy.restore_messages import (
     AdminCopy,
     AdminList,
+    AdminPurge,
     AdminRestore,
     AdminRun,
     AdminVerify,
@@ -56,6 +58,11 @@ def run_verify(parsed: argparse.Namespace) -> int:
 def run_restore(parsed: argparse.Namespace) -> int:
     """Bring something back."""
     return _said(_restore, parsed)
+
+
+def run_purge(parsed: argparse.Namespace) -> int:
+    """Take a path out of all backups."""
+    return _said(_purge, parsed)
 
 
 def _said(act: Callable[[argparse.Namespace], int], parsed: argparse.Namespace) -> int:
@@ -201,6 +208,14 @@ def _print_restored(reply: RestoreReply) -> int:
         print(f"{path}: brought back")
     for path in reply.kept:
         print(f"{path}: what was there before")
+    return 0
+
+
+def _purge(parsed: argparse.Namespace) -> int:
+    area, owner = parsed.tree
+    asked = AdminPurge(actor=find_actor(), area=area, owner=owner, path=parsed.path)
+    reply = ServiceLine(parsed.data).ask(f"{_PATH}/purge", BackupPurgeReply, asked)
+    print(f"{area}/{owner}: {reply.generations} backups had it; none has it now.")
     return 0
 
 

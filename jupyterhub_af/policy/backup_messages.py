@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from .messages import Message, Name
+from .messages import Message, Name, Number
 from .storage_messages import Bytes, Count, TreeName, TreePath
 
 MOST_PATHS = 50
@@ -113,11 +113,13 @@ class BackupListReply(Message):
 class BackupPurgeRequest(Message):
     """service → agent: take a path of a tree out of all its generations.
 
-    Who may ask for that is for the service to decide: the tree's owner.
+    With ``uid``, only if all of it belongs to that person, in every generation; None is
+    an administrator's wish.
     """
 
     tree: TreeName
     path: Annotated[TreePath, Field(min_length=1)]
+    uid: Number | None = None
 
 
 class BackupPurgeReply(Message):

@@ -221,6 +221,15 @@ class Restored(Message):
     how: Literal["in-place", "copy"]
 
 
+class Purge(Message):
+    """Lab's server → service: its person wants all versions of something gone.
+
+    ``path`` is where it is, below the server's root.
+    """
+
+    path: Annotated[str, Field(min_length=1, max_length=4096)]
+
+
 def panel_schema() -> dict[str, Any]:
     """Return the JSON Schema of ``PanelEvent`` with all it is made of."""
     return TypeAdapter(PanelEvent).json_schema()

@@ -50,6 +50,15 @@ class AdminCopy(AdminRestore):
     """command line → service: a path is about to be copied out; it goes to the audit."""
 
 
+class AdminPurge(Message):
+    """command line → service: take a path of a tree out of all its generations."""
+
+    actor: Name
+    area: Name
+    owner: Name
+    path: Annotated[TreePath, Field(min_length=1)]
+
+
 class TreeVerify(Message):
     """service → agent: compare a tree with one of its generations."""
 

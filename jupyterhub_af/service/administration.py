@@ -21,6 +21,7 @@ from jupyterhub_af.policy.names import make_slug
 from jupyterhub_af.policy.restore_messages import (
     AdminCopy,
     AdminList,
+    AdminPurge,
     AdminRestore,
     AdminRun,
     AdminVerify,
@@ -124,6 +125,7 @@ class Backups(InternalRoute):
             "verify": (AdminVerify.model_validate_json, self.acts.verify),
             "restore": (AdminRestore.model_validate_json, self.acts.restore),
             "copy": (AdminCopy.model_validate_json, self.acts.copy),
+            "purge": (AdminPurge.model_validate_json, self.acts.purge),
         }
         parse, perform = acts[act]
         self.write_message(await perform(self.read_body(parse)))
@@ -139,5 +141,9 @@ def make_administration_routes(
         (r"/internal/admin/accounts", AccountBook, parts),
         (r"/internal/admin/accounts/record", AccountFile, parts),
         (r"/internal/admin/accounts/export", AccountCopy, parts),
-        (r"/internal/admin/backups/(run|list|verify|restore|copy)", Backups, backups),
+        (
+            r"/internal/admin/backups/(run|list|verify|restore|copy|purge)",
+            Backups,
+            backups,
+        ),
     ]

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from jupyterhub_af.policy.backup_messages import (
     BackupListReply,
     BackupListRequest,
+    BackupPurgeReply,
+    BackupPurgeRequest,
     BackupRunReply,
     BackupRunRequest,
     WhichTrees,
@@ -20,6 +22,7 @@ from jupyterhub_af.policy.names import make_slug
 from jupyterhub_af.policy.restore_messages import (
     AdminCopy,
     AdminList,
+    AdminPurge,
     AdminRestore,
     AdminRun,
     AdminVerify,
@@ -102,6 +105,13 @@ class BackupActs:
         tree, target = await self._tree(asked.area, asked.owner)
         await self._record(asked.actor, "copy", target, asked.generation)
         return CopyReply(tree=tree)
+
+    async def purge(self, asked: AdminPurge) -> BackupPurgeReply:
+        """Take a path out of all generations of a tree."""
+        tree, target = await self._tree(asked.area, asked.owner)
+        await self._record(asked.actor, "purge", target, asked.path[:500])
+        wanted = BackupPurgeRequest(tree=tree, path=asked.path)
+        return await ask_agent(self.desk, "/backup/purge", wanted, BackupPurgeReply)
 
     async def _about(self, area: str, owner: str) -> _About:
         if not area:

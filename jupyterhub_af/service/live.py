@@ -90,15 +90,20 @@ class RestoredWord(LabRoute):
         self.set_status(204)
 
 
-def to_event(user: str, done: Restored) -> AuditEvent:
-    """Return the audit's line about a restore, its path cut from the left to fit."""
-    path = "".join(c if c.isprintable() else "?" for c in done.path)
+def to_target(user: str, path: str) -> str:
+    """Return what the audit says of a person's path, cut from the left to fit."""
+    path = "".join(c if c.isprintable() else "?" for c in path)
     room = TARGET_LENGTH - len(user) - 1
     shown = path if len(path) <= room else "…" + path[1 - room :]
+    return f"{user}/{shown}"
+
+
+def to_event(user: str, done: Restored) -> AuditEvent:
+    """Return the audit's line about a restore."""
     return AuditEvent(
         actor=user,
         action="storage.restore",
-        target=f"{user}/{shown}",
+        target=to_target(user, done.path),
         rule=done.how,
         result="done",
         detail=done.generation,

@@ -11,7 +11,7 @@ from .gate import Gate, PublicRoute
 from .live import BusyWord, Events, Keep, Myself, RestoredWord
 from .metrics import CONTENT_TYPE
 from .routes import Missing, observe
-from .storage_routes import Largest, Recount
+from .storage_routes import Largest, PurgeWish, Recount
 from .stream import Streams
 
 METRICS_SCOPE = "read:metrics"
@@ -54,6 +54,7 @@ def make_public_application(
             (rf"{root}api/restored", RestoredWord, parts),
             (rf"{root}api/largest", Largest, parts),
             (rf"{root}api/recount", Recount, parts),
+            (rf"{root}api/purge", PurgeWish, parts),
             (rf"{root}health", PublicHealth, parts),
             (rf"{root}metrics", PublicMetrics, parts),
         ],

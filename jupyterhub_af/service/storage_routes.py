@@ -1,4 +1,4 @@
-"""What the Lab asks about its person's trees: what fills one, and to count it again.
+"""What the Lab asks about its person's trees: what fills one, count it, purge versions.
 
 A tree is the asking server's if its plan mounts it writable and its person's groups
 still give it today. Names of files pass through here and are kept nowhere.
@@ -12,10 +12,12 @@ from pydantic import ValidationError
 
 from jupyterhub_af.line.peer import Peer, PeerAwayError, PeerRefusedError
 from jupyterhub_af.policy.access import resolve_access
+from jupyterhub_af.policy.backup_messages import BackupPurgeReply, BackupPurgeRequest
 from jupyterhub_af.policy.identity import make_identity
-from jupyterhub_af.policy.messages import Message
+from jupyterhub_af.policy.messages import AuditEvent, Message
+from jupyterhub_af.policy.panel import Purge
 from jupyterhub_af.policy.plan import ServerPlan
-from jupyterhub_af.policy.storage import trees_of
+from jupyterhub_af.policy.storage import AREAS_ROOT, Tree, path_of, trees_of
 from jupyterhub_af.policy.storage_messages import (
     LargestReply,
     LargestRequest,
@@ -24,7 +26,7 @@ from jupyterhub_af.policy.storage_messages import (
     TreeName,
 )
 
-from .live import LabRoute
+from .live import LabRoute, to_target
 from .refusal import RefusedError
 from .storage import to_name, trees_in
 
@@ -41,7 +43,7 @@ class TreeRoute(LabRoute):
         start = await self.start_that_asks()
         area = self.get_query_argument("area", "", strip=False)
         owner = self.get_query_argument("owner", "", strip=False)
-        for name in await self._trees_of(start.plan):
+        for name in map(to_name, await self.trees_of(start.plan)):
             if (name.area, name.owner) == (area, owner):
                 return name
         message = (
@@ -50,14 +52,14 @@ class TreeRoute(LabRoute):
         )
         raise RefusedError(409, "tree-not-yours", message)
 
-    async def _trees_of(self, plan: ServerPlan) -> list[TreeName]:
+    async def trees_of(self, plan: ServerPlan) -> list[Tree]:
         """Return the trees of the plan that today's groups still give."""
         facility = (await self.desk.facility()).facility
         groups = (await self.view()).groups
         access = resolve_access(facility, make_identity(plan.user, groups))
         mounts = [mount for area in access.storage for mount in area.mounts]
         today = set(trees_of(mounts, person=plan.person))
-        return [to_name(tree) for tree in trees_in(plan) if tree in today]
+        return [tree for tree in trees_in(plan) if tree in today]
 
     async def ask_agent(self, path: str, message: Message, reply: type[Reply]) -> Reply:
         """Return the agent's answer; its no, and its silence, in words."""
@@ -107,3 +109,36 @@ class Recount(TreeRoute):
         if reply.has_begun:
             self.desk.disks.expect(tree)
         self.write_message(reply)
+
+
+class PurgeWish(TreeRoute):
+    """Have all versions of something that the person made removed."""
+
+    route = "purge"
+
+    async def post(self) -> None:
+        """Answer with how many versions had it; nobody sees it in them any more."""
+        plan = (await self.start_that_asks()).plan
+        asked = self.read_body(Purge.model_validate_json)
+        request = await self._to_request(plan, asked.path)
+        reply = await self.ask_agent("/backup/purge", request, BackupPurgeReply)
+        event = AuditEvent(
+            actor=plan.user,
+            action="storage.purge",
+            target=to_target(plan.user, asked.path),
+            result="done",
+            detail=f"{reply.generations} versions",
+        )
+        await self.desk.record(event)
+        self.write_message(reply)
+
+    async def _to_request(self, plan: ServerPlan, path: str) -> BackupPurgeRequest:
+        """Return which path of which tree is meant, of this person's alone."""
+        whole = f"{AREAS_ROOT}/{path}"
+        for tree in await self.trees_of(plan):
+            place = f"{path_of(tree, plan.mounts)}/"
+            if whole.startswith(place) and whole != place:
+                below = whole.removeprefix(place)
+                return BackupPurgeRequest(tree=to_name(tree), path=below, uid=plan.uid)
+        message = f"{path[:80]!r} is nothing in an area that you write in."
+        raise RefusedError(409, "tree-not-yours", message)

@@ -154,6 +154,24 @@ class RestoreHandler(VersionsRoute):
             self.log.warning("could not tell the facility of a restore: %s", error)
 
 
+class PurgeHandler(VersionsRoute):
+    """`POST /jupyterlab-af/versions/purge`: have all versions of something removed."""
+
+    @tornado.web.authenticated
+    async def post(self) -> None:
+        """Answer with how many versions had it; whose it is is not ours to say."""
+        body = self.get_json_body()
+        if not (isinstance(body, dict) and list(body) == ["path"]):
+            raise HTTPError(400, "%s", "Give path, no more.")
+        if not isinstance(body["path"], str):
+            raise HTTPError(400, "%s", "path is a text.")
+        spot = await self.found(lambda spot: spot, body["path"])
+        said = await self.said(self.service().post("api/purge", {"path": spot.path}))
+        if not (isinstance(said, dict) and isinstance(said.get("generations"), int)):
+            raise HTTPError(503, "The facility's service gave an unexpected answer.")
+        self.finish(json.dumps({"generations": said["generations"]}))
+
+
 class NotebookDifferenceHandler(VersionsRoute):
     """`POST /jupyterlab-af/notebooks/api/diff`: what nbdime's page asks."""
 
@@ -185,6 +203,7 @@ def versions_routes(
         "versions/deleted": DeletedHandler,
         "versions/difference": DifferenceHandler,
         "versions/restore": RestoreHandler,
+        "versions/purge": PurgeHandler,
         "notebooks/api/diff": NotebookDifferenceHandler,
         "entries": EntriesHandler,
     }

@@ -33,6 +33,9 @@ function sentenceOf(line: HistoryLine, trans: TranslationBundle): string {
     'account.export allowed': trans.__('All your files were copied out.'),
     'backup.run allowed': trans.__('A backup of your files was asked for.'),
     'backup.copy allowed': trans.__('Files of your backups were copied out.'),
+    'backup.purge allowed': trans.__(
+      'Something of yours was taken out of all backups.'
+    ),
     'backup.list allowed': trans.__('Somebody looked at your backups.'),
     'backup.verify allowed': trans.__(
       'Your files were compared with a backup.'
@@ -54,6 +57,10 @@ function sentenceOf(line: HistoryLine, trans: TranslationBundle): string {
     'cluster.start failed': trans.__('A Dask cluster could not start.'),
     'storage.restore done': trans.__(
       'You brought an earlier version back: %1.',
+      pathOf(line)
+    ),
+    'storage.purge done': trans.__(
+      'You removed all earlier versions: %1.',
       pathOf(line)
     ),
     'storage.near done': trans.__('Nearly full: %1.', pathOf(line)),

@@ -75,6 +75,11 @@ export interface IRestored {
   readonly left_out: number;
 }
 
+/** How many versions something was removed from. */
+export interface IPurged {
+  readonly generations: number;
+}
+
 /** The server said no; `code` says why. */
 export class KeptError extends Error {
   constructor(
@@ -142,4 +147,13 @@ export function requestRestore(
 ): Promise<IRestored> {
   const init = { method: 'POST', body: JSON.stringify(wish) };
   return ask(settings, ['restore'], {}, init);
+}
+
+/** Have all versions of something removed. */
+export function requestPurge(
+  settings: ServerConnection.ISettings,
+  path: string
+): Promise<IPurged> {
+  const init = { method: 'POST', body: JSON.stringify({ path }) };
+  return ask(settings, ['purge'], {}, init);
 }

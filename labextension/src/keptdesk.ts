@@ -9,11 +9,13 @@ import { Widget } from '@lumino/widgets';
 import {
   IDeleted,
   IDifference,
+  IPurged,
   IRestored,
   IVersion,
   IVersions,
   requestDeleted,
   requestDifference,
+  requestPurge,
   requestRestore,
   requestVersions,
   RestoreWay
@@ -31,6 +33,8 @@ export interface IKeptDesk {
     generation: string,
     how: RestoreWay
   ): Promise<IRestored>;
+  /** Have all versions of what one made removed, for good. */
+  purge(path: string): Promise<IPurged>;
   /** Open what is at a path. */
   open(path: string): void;
   /** Show the versions of a path. */
@@ -79,6 +83,10 @@ export class KeptDesk implements IKeptDesk {
     const shown = open.map(context => context.revert().catch(() => undefined));
     await Promise.all(shown);
     return done;
+  }
+
+  purge(path: string): Promise<IPurged> {
+    return requestPurge(this._options.settings, path);
   }
 
   open(path: string): void {

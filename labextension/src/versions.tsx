@@ -1,6 +1,7 @@
 /**
  * The page of the earlier versions of a file or folder. Loaded when it is asked for.
  */
+import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { ReactWidget } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
@@ -8,7 +9,7 @@ import { IVersion, IVersions, RestoreWay } from './kept';
 import { IKeptDesk } from './keptdesk';
 import { restoredText, troubleText } from './keptwords';
 import { Answer, useAnswer } from './parts';
-import { dayText, ILanguage, sizeText } from './words';
+import { dayText, ILanguage, numberText, sizeText } from './words';
 
 /** What the page is made of. */
 export interface IVersionsProps {
@@ -39,6 +40,20 @@ function VersionsPage(props: IVersionsProps): JSX.Element {
     }
     ask();
   };
+  const purge = async (): Promise<void> => {
+    if (!(await isPurgeMeant(path, language))) {
+      return;
+    }
+    setSaid(trans.__('Removing them…'));
+    try {
+      const { generations } = await desk.purge(path);
+      const count = numberText(generations, language);
+      setSaid(trans.__('Removed. Versions that had it: %1.', count));
+    } catch (error) {
+      setSaid(troubleText(error, trans));
+    }
+    ask();
+  };
   return (
     <>
       <h2>{trans.__('Previous versions of %1', path)}</h2>
@@ -50,12 +65,36 @@ function VersionsPage(props: IVersionsProps): JSX.Element {
       </Answer>
       <p className="jp-af-Kept-note">
         {trans.__(
-          'Whoever could read a file when a version was kept can read that version still, also if the file was made private later. If that must not be, ask %1 to remove those versions.',
+          'Whoever could read a file when a version was kept can read that version still, also if the file was made private later. If that must not be, remove the versions; of what others made, ask %1.',
           desk.contact
         )}
       </p>
+      <button className="jp-af-Button" onClick={() => void purge()}>
+        {trans.__('Remove all versions…')}
+      </button>
     </>
   );
+}
+
+/** Ask whether the versions are to go, and for ever. */
+async function isPurgeMeant(
+  path: string,
+  language: ILanguage
+): Promise<boolean> {
+  const { trans } = language;
+  const { button } = await showDialog({
+    title: trans.__('Remove all versions?'),
+    body: trans.__(
+      'Every kept version of %1 is removed for everybody, and nobody can bring it back. What is there now stays, and is kept again from the next time on.',
+      path
+    ),
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Cancel') }),
+      Dialog.warnButton({ label: trans.__('Remove') })
+    ],
+    defaultButton: 0
+  });
+  return button.accept;
 }
 
 interface ITableProps extends IVersionsProps {

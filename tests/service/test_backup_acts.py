@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -88,6 +89,25 @@ def test_a_copy_into_another_folder_is_in_the_audit_before_it_is_made(
     (tmp_path / "work.txt").unlink()
     assert backup("restore", *arguments, *where(place))[0] == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_is_taken_out_of_every_backup_and_its_person_reads_so(place, backup):
+    arguments = ("--tree", "private/anna", "--path", "work.txt", *where(place))
+    assert "is not backed up" in backup("purge", *arguments)[2]
+    text = place.service.facility_file.read_text()
+    rules = "kind: private, backup: {every: 30d, keep: 9}"
+    edited = place.service.folder / "edited.yaml"
+    edited.write_text(text.replace("kind: private", rules))
+    edited.replace(place.service.facility_file)
+    status, said, complaint = backup("purge", *arguments)
+    # the agent's first round may have made one more already
+    assert re.fullmatch(r"private/anna: [12] backups had it; none has it now\.", said)
+    assert (status, complaint) == (0, "")
+    assert not (place.volume / "backups/private/anna" / TIME / "work.txt").exists()
+    assert (place.volume / "private/anna/work.txt").exists()
+    complaint = backup("purge", *arguments[:3], "../x", *where(place))[2]
+    assert complaint.startswith("'../x' is no path of a tree")
+    assert place.audit() == [("backup.purge", "anna/private", "allowed")] * 3
 
 
 @pytest.mark.parametrize("act", ["verify", "restore"])

@@ -42,6 +42,8 @@ class FakeAgent:
             return 200, {"usages": usages, "free_bytes": self.free_bytes}
         if path == "/recount":
             return 200, {"has_begun": True, "again_at": 1030.0, "counted_at": None}
+        if path == "/backup/purge":
+            return 200, {"generations": 3}
         return 200, {
             "entries": [],
             "largest_files": [],
@@ -290,6 +292,47 @@ def test_a_person_asks_about_their_own_trees_only(
     laptop = hub.add("anna", ACCESS, groups=GROUPS)
     reply = service.public("api/largest?area=private&owner=anna", laptop)
     assert refused(reply, 403).rule == "not-a-server"
+
+
+def test_versions_are_removed_of_what_a_person_made_where_they_write(
+    service_with_agent, hub, start, agent
+):
+    service = service_with_agent
+    start("anna", service=service)
+    scopes = (ACCESS, "access:servers!server=anna/")
+    mine = hub.add("anna", *scopes, groups=GROUPS)
+    with service.client() as client:
+        ids = client.post("/internal/ids", json={"user": "anna"}).json()
+    for path, tree, below in (
+        ("private/a.txt", ("private", "anna"), "a.txt"),
+        ("collab/GW/week/b", ("collab", "GW"), "week/b"),
+    ):
+        reply = service.post("api/purge", mine, {"path": path})
+        assert (reply.status_code, reply.json()) == (200, {"generations": 3})
+        asked, body = agent.asked[-1]
+        assert asked == "/backup/purge"
+        assert (body["tree"]["area"], body["tree"]["owner"]) == tree
+        assert (body["path"], body["uid"]) == (below, ids["uid"])
+    asked = len(agent.asked)
+    for path in (
+        "private",
+        "private/",
+        "collab/HEP/b",
+        "collab/GW",
+        "/etc/passwd",
+        "..",
+    ):
+        reply = service.post("api/purge", mine, {"path": path})
+        assert refused(reply, 409).rule == "tree-not-yours"
+    # a group that is lost takes its folder with it, whatever the plan says
+    former = hub.add("anna", *scopes, groups=("hackathon",))
+    reply = service.post("api/purge", former, {"path": "collab/GW/week/b"})
+    assert refused(reply, 409).rule == "tree-not-yours"
+    purges = [path for path, _ in agent.asked[asked:] if path == "/backup/purge"]
+    assert purges == []
+    agent.refusal = (409, {"message": "Not all of it is yours.", "rule": "not-yours"})
+    reply = service.post("api/purge", mine, {"path": "private/a.txt"})
+    assert refused(reply, 409).message == "Not all of it is yours."
 
 
 def test_the_agent_s_no_and_its_silence_are_said_in_words(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
-from backup_world import BackupWorld
+from backup_world import STUDENT, BackupWorld
 
 from jupyterhub_af.storage.backup.purge import purge_path
 from jupyterhub_af.storage.errors import AgentError
@@ -72,3 +73,35 @@ def test_what_is_no_path_of_a_tree_is_refused(world, path):
     with pytest.raises(AgentError, match="is no path of a tree"):
         purge_path(world.place, path)
     assert [path.name for path in outside.iterdir()] == ["x"]
+
+
+def give(path: Path, uid: int) -> None:
+    for one in (path, *path.rglob("*")):
+        os.chown(one, uid, -1, follow_symlinks=False)
+
+
+def test_a_person_removes_what_is_all_theirs_and_nothing_else(world):
+    give(world.source / "folder", STUDENT)
+    (world.source / "folder" / "of another").touch()
+    os.chown(world.source / "folder" / "of another", STUDENT + 1, -1)
+    world.back_up()
+    before = texts(world, "folder/kept")
+    for path in ("folder", "folder/of another"):
+        with pytest.raises(AgentError, match=r"Not all of .* is yours") as refused:
+            purge_path(world.place, path, STUDENT)
+        assert (refused.value.status, refused.value.rule) == (409, "not-yours")
+    # the first generations were root's
+    with pytest.raises(AgentError, match="Nothing was removed"):
+        purge_path(world.place, "folder/secret", STUDENT)
+    assert texts(world, "folder/kept") == before
+    assert len(texts(world, "folder/secret")) == 4
+
+
+def test_a_person_s_own_file_goes_from_every_generation_that_has_it(world):
+    for number in range(2):
+        (world.source / "folder" / "-mine").write_text("token" * number)
+        give(world.source / "folder" / "-mine", STUDENT)
+        world.back_up()
+    assert purge_path(world.place, "folder/-mine", STUDENT) == 2
+    assert texts(world, "folder/-mine") == []
+    assert purge_path(world.place, "folder/-mine", STUDENT) == 0

@@ -11,7 +11,12 @@ from jupyterhub_af.policy.account_messages import (
     MoveTrees,
     PersonTrees,
 )
-from jupyterhub_af.policy.restore_messages import AdminList, AdminRestore, VerifyReply
+from jupyterhub_af.policy.restore_messages import (
+    AdminList,
+    AdminPurge,
+    AdminRestore,
+    VerifyReply,
+)
 
 WHICH = {"area": "private", "owner": "anna", "generation": "2026-11-20T10-00-00Z"}
 GOOD = {
@@ -21,6 +26,12 @@ GOOD = {
     MoveTrees: {"person": "anna", "uid": 1000001, "to": "bea"},
     AdminList: {"actor": "unix:root"},
     AdminRestore: {"actor": "unix:root", **WHICH},
+    AdminPurge: {
+        "actor": "unix:root",
+        "area": "private",
+        "owner": "anna",
+        "path": "a",
+    },
     VerifyReply: {"is_done": True, "differences": ["work.txt: is missing"], "count": 1},
 }
 
@@ -44,6 +55,7 @@ def test_a_message_survives_its_way_and_takes_nothing_more(kind):
         pytest.param(AdminRestore, {"generation": "../../etc"}, id="a path for a time"),
         pytest.param(AdminRestore, {"generation": "today"}, id="a word for a time"),
         pytest.param(AdminRestore, {"path": "x" * 4097}, id="a path too long"),
+        pytest.param(AdminPurge, {"path": ""}, id="the whole tree"),
         pytest.param(AdminList, {"count": -1}, id="fewer than none"),
     ],
 )

@@ -34,6 +34,7 @@ from jupyterhub_af.policy.panel import (
     LifetimeEvent,
     Me,
     MeEvent,
+    Purge,
     Restored,
     StorageEvent,
     TreeOfMine,
@@ -187,6 +188,7 @@ GOOD: dict[type[Message], dict[str, object]] = {
     RecountRequest: {"trees": [TREE]},
     RecountReply: {"has_begun": True, "again_at": 1.0, "counted_at": None},
     TreeOfMine: MY_TREE,
+    Purge: {"path": "private/a.txt"},
     Restored: {
         "path": "private/a",
         "generation": "2026-01-01T00:00:00Z",

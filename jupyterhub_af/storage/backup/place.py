@@ -192,15 +192,17 @@ def remove_folder(folder: Path) -> None:
     run_tool("/usr/bin/rm", "-rf", "--one-file-system", "--", str(folder))
 
 
-def run_tool(*command: str) -> bytes:
-    """Return what a program of the system says.
+def run_tool(*command: str, folder: str = "/") -> bytes:
+    """Return what a program of the system says, run in a folder.
 
     Raises
     ------
     BackupError
         If it fails, with its own words.
     """
-    ran = subprocess.run(command, check=False, env=ENVIRONMENT, capture_output=True)
+    ran = subprocess.run(
+        command, check=False, env=ENVIRONMENT, capture_output=True, cwd=folder
+    )
     if ran.returncode:
         said = ran.stderr.decode("utf8", "replace").strip()[:200]
         msg = f"{command[0]} ended with status {ran.returncode}: {said}"

@@ -15,25 +15,28 @@ from jupyterhub_af.policy.storage import BACKUPS
 from jupyterhub_af.storage.beneath import choose_opener
 from jupyterhub_af.storage.errors import AgentError
 
-from .place import RECORDS, WORK, Place
+from .place import RECORDS, WORK, Place, run_tool
 from .times import to_name
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV})
 
 
-def purge_path(place: Place, path: str) -> int:
+def purge_path(place: Place, path: str, uid: int | None = None) -> int:
     """Hide a path of a tree in all its generations; return how many had it.
 
-    Links on the way to it are not followed: what they lead to has a path of its own.
+    With ``uid`` all of it must be that person's, in each of them. Links on the way to it
+    are not followed: what they lead to has a path of its own.
 
     Raises
     ------
     AgentError
-        If it is no path below a tree.
+        If it is no path below a tree, or somebody else made a part of it.
     """
     parent, name = _split(path)
     found = 0
     with _open_folder(place) as folder_fd:
+        if uid is not None:
+            _check_whose(place, folder_fd, path, uid)
         with suppress(FileExistsError):
             os.mkdir(WORK, 0o700, dir_fd=folder_fd)
         for time in place.times():
@@ -54,6 +57,41 @@ def _split(path: str) -> tuple[str, str]:
         msg = f"{path[:80]!r} is no path of a tree: names joined by '/' are allowed."
         raise AgentError(msg, rule="bad-path", status=400)
     return "/".join(parts[:-1]), parts[-1]
+
+
+def _check_whose(place: Place, folder_fd: int, path: str, uid: int) -> None:
+    """Refuse a path that is not all one person's; nobody changes generations meanwhile."""
+    parent, name = _split(path)
+    for time in place.times():
+        above = "/".join(part for part in (to_name(time), parent) if part)
+        try:
+            above_fd = choose_opener()(folder_fd, above)
+        except OSError as error:
+            if error.errno in _ABSENT:
+                continue
+            raise
+        try:
+            is_foreign = _has_of_others(above_fd, name, uid)
+        finally:
+            os.close(above_fd)
+        if is_foreign:
+            msg = (
+                f"Not all of {path[:80]!r} is yours in the version of {to_name(time)}: "
+                "only who made something may remove its versions. Nothing was removed."
+            )
+            raise AgentError(msg, rule="not-yours", status=409)
+
+
+def _has_of_others(above_fd: int, name: str, uid: int) -> bool:
+    """Tell whether something at a name, or anywhere below it, is another person's."""
+    try:
+        os.stat(name, dir_fd=above_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    # find walks folders deeper than Python's own walk can
+    command = ("/usr/bin/find", "-P", f"./{name}", "!", "-uid", str(uid))
+    folder = f"/proc/{os.getpid()}/fd/{above_fd}"
+    return bool(run_tool(*command, "-print0", "-quit", folder=folder))
 
 
 @contextmanager

@@ -112,11 +112,14 @@ class Backups:
         Raises
         ------
         AgentError
-            If there is no such tree, or it is no path of one.
+            If there is no such tree, it is no path of one, or not all of it is the
+            asking person's.
         """
         (tree,) = await self._find(WhichTrees(tree=request.tree))
         place = Place(self._volume, make_tree(tree.kind, tree.area, tree.owner))
-        found = await self._ask(tree.area, partial(purge_path, place, request.path))
+        found = await self._ask(
+            tree.area, partial(purge_path, place, request.path, request.uid)
+        )
         self._lines.submit((tree,))
         return BackupPurgeReply(generations=found)
 

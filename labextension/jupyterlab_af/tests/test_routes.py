@@ -34,6 +34,7 @@ ROUTES = {
     "/jupyterlab-af/versions/deleted": {"GET"},
     "/jupyterlab-af/versions/difference": {"GET"},
     "/jupyterlab-af/versions/restore": {"POST"},
+    "/jupyterlab-af/versions/purge": {"POST"},
     "/jupyterlab-af/entries": {"DELETE"},
     "/jupyterlab-af/notebooks": {"GET"},
     "/jupyterlab-af/notebooks/api/diff": {"POST"},
@@ -348,6 +349,7 @@ async def test_a_request_that_another_site_made_is_refused(
     asked = [
         ("POST", "keep"),
         ("POST", "versions/restore"),
+        ("POST", "versions/purge"),
         ("DELETE", f"clusters/{NAME}"),
         ("POST", "notebooks/api/diff"),
         ("DELETE", "entries"),

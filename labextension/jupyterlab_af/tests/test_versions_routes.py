@@ -158,6 +158,34 @@ async def test_a_refused_restore_is_not_told_as_done(world, ask, service, caplog
     assert "Traceback" not in caplog.text
 
 
+async def test_the_service_is_asked_to_remove_all_versions(world, ask, service):
+    world.then(NEW, "a.txt", "kept")
+    assert await ask("purge", body={"path": f"{GW}/a.txt"}) == (200, {"generations": 2})
+    assert service.purged == [{"path": f"{GW}/a.txt"}]
+    service.status, service.refusal = 409, {"message": "Not all of it is yours."}
+    status, said = await ask("purge", body={"path": f"{GW}/a.txt"})
+    assert (status, said["message"]) == (409, "Not all of it is yours.")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ([], 400),
+        ({"path": 3}, 400),
+        ({"path": "x", "uid": 0}, 400),
+        ({"path": f"{GW}/../../etc"}, 400),
+        ({"path": "elsewhere/a.txt"}, 404),
+    ],
+)
+async def test_a_wish_to_remove_of_another_shape_goes_nowhere(
+    world, ask, service, body, status
+):
+    code, said = await ask("purge", body=body)
+    assert (code, bool(said["message"])) == (status, True)
+    assert service.purged == []
+
+
 def book(source):
     cell = {"id": "one", "cell_type": "markdown", "metadata": {}, "source": source}
     return json.dumps(

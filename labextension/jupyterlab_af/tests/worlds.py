@@ -122,6 +122,7 @@ class FakeService:
         self.opened: list[str | None] = []
         self.busy: list[dict[str, int]] = []
         self.restored: list[dict[str, str]] = []
+        self.purged: list[dict[str, str]] = []
         self.trees: list[tuple[str, str, dict[str, str]]] = []
         self.tree_answer: Any = None
         self.refused: list[str] = []
@@ -168,6 +169,7 @@ class FakeService:
             ("POST", "api/keep"): self._keep,
             ("POST", "api/busy"): self._busy,
             ("POST", "api/restored"): self._restored,
+            ("POST", "api/purge"): self._purge,
             ("GET", "api/largest"): lambda r: self._tree(r, path, query, LARGEST),
             ("POST", "api/recount"): lambda r: self._tree(r, path, query, RECOUNT),
         }
@@ -221,6 +223,10 @@ class FakeService:
     def _busy(self, request: BaseHTTPRequestHandler) -> None:
         self.busy.append(read_json(request))
         write(request, 204, None)
+
+    def _purge(self, request: BaseHTTPRequestHandler) -> None:
+        self.purged.append(read_json(request))
+        write(request, 200, {"generations": 2})
 
     def _restored(self, request: BaseHTTPRequestHandler) -> None:
         self.restored.append(read_json(request))

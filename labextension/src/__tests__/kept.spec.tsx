@@ -7,6 +7,7 @@ import { makeDifferenceBody, makeNotebookDifference } from '../difference';
 import {
   IDeleted,
   IDifference,
+  IPurged,
   IRestored,
   IVersion,
   IVersions,
@@ -72,6 +73,11 @@ class FakeDesk implements IKeptDesk {
   ): Promise<IRestored> {
     this.asked.push(`${how} ${path} ${generation}`);
     return this._answer(this.done);
+  }
+
+  async purge(path: string): Promise<IPurged> {
+    this.asked.push(`purge ${path}`);
+    return this._answer({ generations: 2 });
   }
 
   open(path: string): void {
@@ -164,7 +170,29 @@ describe('the page of versions', () => {
   it('says what stays readable, and whom to ask', async () => {
     await showVersions();
     expect(body.node.textContent).toContain('was made private later');
-    expect(body.node.textContent).toContain('ask support@example.org to');
+    expect(body.node.textContent).toContain('ask support@example.org.');
+  });
+
+  it('removes all versions only after it was confirmed', async () => {
+    await showVersions();
+    const answer = async (label: string): Promise<void> => {
+      await press('Remove all versions…');
+      const find = () =>
+        [...document.querySelectorAll('.jp-Dialog button')].find(
+          ({ textContent }) => textContent === label
+        ) as HTMLElement | undefined;
+      await eventually(() => expect(find()).toBeDefined());
+      find()?.click();
+      await drawn();
+    };
+    await answer('Cancel');
+    expect(desk.asked).toEqual(['versions GW/a.txt']);
+    await answer('Remove');
+    expect(desk.asked.slice(1)).toEqual(['purge GW/a.txt', 'versions GW/a.txt']);
+    expect(said()).toBe('Removed. Versions that had it: 2.');
+    desk.trouble = new KeptError('Not all of it is yours.', '');
+    await answer('Remove');
+    expect(said()).toBe('Not all of it is yours.');
   });
 
   it('brings a version back, says so, and looks again', async () => {
