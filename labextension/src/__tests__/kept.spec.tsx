@@ -188,7 +188,10 @@ describe('the page of versions', () => {
     await answer('Cancel');
     expect(desk.asked).toEqual(['versions GW/a.txt']);
     await answer('Remove');
-    expect(desk.asked.slice(1)).toEqual(['purge GW/a.txt', 'versions GW/a.txt']);
+    expect(desk.asked.slice(1)).toEqual([
+      'purge GW/a.txt',
+      'versions GW/a.txt'
+    ]);
     expect(said()).toBe('Removed. Versions that had it: 2.');
     desk.trouble = new KeptError('Not all of it is yours.', '');
     await answer('Remove');
