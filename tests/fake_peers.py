@@ -70,6 +70,7 @@ class FakePeer:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def answer(self, method: str, path: str, token: str) -> tuple[int, object]:
+        """Return status and body; each peer that is stood in for has its own."""
         raise NotImplementedError
 
     @contextmanager

@@ -127,7 +127,8 @@ class FacilityBackend(Backend):
             await self.ledger.stop()
         await close_sessions()
 
-    # what a backend must know of its own clusters
+    # what a backend must know of its own clusters: each has its own way, and a class of
+    # traitlets cannot be abstract
 
     def uses_of(self, username: str) -> tuple[ClusterUse, ...]:
         """Return the person's active clusters with the workers each may grow to."""

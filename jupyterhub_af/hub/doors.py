@@ -162,7 +162,10 @@ class StrictDoor(KnownCaller):
             raise make_spawn_refusal(sentence, rule="request-size", status=413)
 
     def check_request(self) -> None:
-        """Raise a ``SelectionError`` with the sentence for what cannot be read."""
+        """Raise a ``SelectionError`` with the sentence for what cannot be read.
+
+        Each door reads another kind of request, and overrides this.
+        """
         raise NotImplementedError
 
     async def check_server_name(

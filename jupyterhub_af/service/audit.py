@@ -79,10 +79,14 @@ class Audit:
         kept = _kept.get()
         try:
             await self._store.run(self._insert, AuditEvent(**data))
-        except Exception as error:
-            kept.set_exception(error)
         except asyncio.CancelledError:
             kept.cancel()
+            raise
+        except Exception as error:
+            kept.set_exception(error)
+            # looked at: asyncio has nothing to add where nobody waits any more
+            kept.exception()
+            # and logged for the operators, either way
             raise
         else:
             kept.set_result(None)

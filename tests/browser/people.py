@@ -15,8 +15,6 @@ ARTEFACTS = Path(__file__).parents[2] / "artefacts"
 # a bound, not an expectation: the machine may be five times slower
 PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
-
-
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -45,11 +43,6 @@ def picture(page: Page, name: str) -> None:
     """Keep what the person sees now."""
     ARTEFACTS.mkdir(exist_ok=True)
     page.screenshot(path=ARTEFACTS / f"{name}.png")
-
-
-def enter(page: Page, facility: RunningFacility, username: str) -> None:
-    """Sign in, whatever the language of the page."""
-    sign_in(page, facility, username)
 
 
 def sign_in(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from people import PATIENCE_MS, enter, picture
+from people import PATIENCE_MS, picture, sign_in
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -82,7 +82,7 @@ WORDS = {
 def test_the_form_speaks_the_browsers_language(facility, browser, locale):
     language, heading, reason = WORDS[locale]
     with opened(browser, locale=locale) as (page, complaints):
-        enter(page, facility, "student1")
+        sign_in(page, facility, "student1")
         page.goto(f"{facility.url}hub/spawn")
         expect(page.locator("html")).to_have_attribute("lang", language)
         expect(page.locator("h1")).to_have_text(heading)
@@ -94,7 +94,7 @@ def test_the_form_speaks_the_browsers_language(facility, browser, locale):
 
 def test_a_refusal_speaks_italian_too(facility, browser):
     with opened(browser, locale="it-IT") as (page, _):
-        enter(page, facility, "outsider1")
+        sign_in(page, facility, "outsider1")
         expect(page.locator("h1")).to_contain_text("Non puoi usare")
         expect(page.get_by_role("alert")).to_contain_text(
             "Chiedi a support@example.org."
@@ -105,7 +105,7 @@ def test_a_refused_form_comes_back_in_italian_and_as_it_was_filled_in(
     facility, browser
 ):
     with opened(browser, locale="it-IT") as (page, _):
-        enter(page, facility, "student1")
+        sign_in(page, facility, "student1")
         page.goto(f"{facility.url}hub/spawn")
         # a page from before the rights changed
         page.eval_on_selector(
@@ -134,7 +134,7 @@ def test_every_text_can_be_read_and_nothing_sticks_out(
     with opened(browser, locale="en-GB", **options) as (page, complaints):
         page.goto(facility.url)
         seen = {"login": page.evaluate(CONTRASTS)}
-        enter(page, facility, "researcher1")
+        sign_in(page, facility, "researcher1")
         for name in ("spawn", "home"):
             page.goto(f"{facility.url}hub/{name}")
             if name == "spawn":
@@ -151,7 +151,7 @@ def test_every_text_can_be_read_and_nothing_sticks_out(
 
 def test_a_server_is_chosen_with_the_keyboard_alone(facility, browser):
     with opened(browser, locale="en-GB") as (page, _):
-        enter(page, facility, "researcher1")
+        sign_in(page, facility, "researcher1")
         page.goto(f"{facility.url}hub/spawn")
         page.keyboard.press("Tab")
         expect(page.locator(":focus")).to_have_text("Skip to the content")
@@ -179,7 +179,7 @@ def test_a_server_is_chosen_with_the_keyboard_alone(facility, browser):
 
 def test_a_screen_reader_hears_names_groups_and_reasons(facility, browser):
     with opened(browser, locale="en-GB") as (page, _):
-        enter(page, facility, "student1")
+        sign_in(page, facility, "student1")
         page.goto(f"{facility.url}hub/spawn")
         heard = page.locator("main").aria_snapshot()
         for line in (
@@ -205,7 +205,7 @@ def test_a_screen_reader_hears_names_groups_and_reasons(facility, browser):
 
 def test_the_home_page_opens_and_stops_a_server(facility, browser):
     with opened(browser, locale="en-GB") as (page, complaints):
-        enter(page, facility, "teacher1")
+        sign_in(page, facility, "teacher1")
         page.goto(f"{facility.url}hub/home")
         expect(page.locator("main")).to_contain_text("No server is running.")
         page.get_by_role("button", name="Start a server").click()

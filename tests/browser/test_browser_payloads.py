@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 from facility_world import RunningFacility, running_facility
 from payloads import PAYLOADS
-from people import PATIENCE_MS, enter
+from people import PATIENCE_MS, sign_in
 from playwright.sync_api import Browser, BrowserContext, Page
 
 pytestmark = pytest.mark.browser
@@ -91,7 +91,7 @@ def shape_of(page: Page) -> list[str]:
 
 def test_no_script_of_the_form_runs_and_nothing_is_added(attacked, unprotected):
     page = unprotected.new_page()
-    enter(page, attacked, "student1")
+    sign_in(page, attacked, "student1")
     page.goto(f"{attacked.url}hub/spawn")
     found = shape_of(page)
     # the same facility with a plain word in every place
@@ -124,7 +124,7 @@ ADDRESSES = (
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_no_script_in_an_address_runs(attacked, unprotected, address):
     page = unprotected.new_page()
-    enter(page, attacked, "student1")
+    sign_in(page, attacked, "student1")
     # ten to a page are enough for a browser; all of them are parsed in tests/local
     for payload in PAYLOADS[::12]:
         page.goto(attacked.url + address.format(quote(payload, safe="")))
@@ -140,7 +140,7 @@ def test_the_policy_stops_a_script_that_got_into_a_page_all_the_same(
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
     if path != "hub/login":
-        enter(page, attacked, "student1")
+        sign_in(page, attacked, "student1")
     page.goto(attacked.url + path)
     page.evaluate(
         """() => {

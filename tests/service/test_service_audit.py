@@ -225,3 +225,17 @@ async def test_who_stops_waiting_takes_no_event_back(store):
         while len(await store.run(audit.last, 5)) < 2:
             pass
     assert {kept.event.actor for kept in audit.last(5)} == {"alice", "bob"}
+
+
+async def test_an_event_that_is_lost_after_nobody_waits_is_logged(store, caplog):
+    audit = Audit(store)
+    with store.write() as session:
+        session.execute(text("DROP TABLE events"))
+    impatient = asyncio.create_task(audit.record(EVENT))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+    async with asyncio.timeout(30):
+        while "failed for urn:jupyterhub-af:events:audit" not in caplog.text:
+            await store.run(store.ping)

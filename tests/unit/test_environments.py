@@ -6,12 +6,12 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from jupyterhub_af.local import environments
 from jupyterhub_af.local.environments import (
@@ -391,10 +391,3 @@ def waiting_build(pool, image, cache, uv):
     wait_until(lambda: said)
     assert said == ["tiny environment: another process builds it, waiting."]
     return future
-
-
-def wait_until(condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "It did not happen in time."
-        time.sleep(0.005)

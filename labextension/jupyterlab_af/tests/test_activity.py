@@ -21,6 +21,7 @@ from jupyterlab_af.activity import (
     to_body,
 )
 from jupyterlab_af.service import FacilityUnavailableError
+from jupyterlab_af.tests.worlds import until
 
 LOG = logging.getLogger("activity")
 SHORT = Times(settle_seconds=0.05, repeat_seconds=0.4, look_seconds=0.2)
@@ -58,13 +59,6 @@ async def reporting(told, times=SHORT):
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-async def until(is_true):
-    end = time.monotonic() + 30
-    while not is_true():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.01)
 
 
 def test_what_works_is_told_once_it_lasts():

@@ -4,7 +4,6 @@ import asyncio
 import functools
 import json
 import logging
-import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -13,7 +12,13 @@ from jupyterlab_af import relay as relay_module
 from jupyterlab_af.relay import TAB_EVENTS, Relay, check_event
 from jupyterlab_af.service import Service, ServiceAddress
 from jupyterlab_af.sse import Event
-from jupyterlab_af.tests.worlds import CREDENTIAL, ME, history, running_service
+from jupyterlab_af.tests.worlds import (
+    CREDENTIAL,
+    ME,
+    history,
+    running_service,
+    until,
+)
 
 LOG = logging.getLogger("relay")
 WHOLE = ["me", "lifetime", "clusters", "storage", "history"]
@@ -51,13 +56,6 @@ async def read(tab, count):
 
 def kinds(events):
     return [event.kind for event in events]
-
-
-async def until(is_true):
-    end = time.monotonic() + 30
-    while not is_true():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.01)
 
 
 def run(test):

@@ -17,6 +17,7 @@ from jupyterlab_af.tests.worlds import (
     history,
     running_gateway,
     running_service,
+    until,
 )
 
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -107,13 +108,6 @@ def ask(jp_fetch):
         return response.code, json.loads(said) if said else None
 
     return asked
-
-
-async def until(is_true):
-    end = time.monotonic() + 30
-    while not is_true():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.02)
 
 
 def own_routes(router):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import queue
 import threading
@@ -284,6 +285,14 @@ def next_piece(own: queue.Queue[bytes | None]) -> bytes | None:
         return own.get(timeout=0.2)
     except queue.Empty:
         return b": \n\n"
+
+
+async def until(is_true: Callable[[], Any]) -> None:
+    """Wait until something holds, as long as a busy machine needs."""
+    end = time.monotonic() + 30
+    while not is_true():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
 
 
 def read_json(request: BaseHTTPRequestHandler) -> Any:
