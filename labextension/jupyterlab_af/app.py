@@ -26,6 +26,7 @@ from jupyterlab_af.person import PersonWatch
 from jupyterlab_af.relay import Relay
 from jupyterlab_af.routes import routes_of
 from jupyterlab_af.service import Service, ServiceAddress
+from jupyterlab_af.teller import Teller
 from jupyterlab_af.versions_routes import versions_routes
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class FacilityApp(ExtensionApp):
     name = "jupyterlab_af"
     service: Service | None = None
     relay: Relay | None = None
+    teller: Teller | None = None
     _person: PersonWatch | None = None
     _reporter: BusyReporter | None = None
     _counter: BusyCounter | None = None
@@ -53,9 +55,10 @@ class FacilityApp(ExtensionApp):
         if address is not None:
             self.service = Service(address)
             self.relay = Relay(self.service, log=self.log, secret=address.token)
+            self.teller = Teller(self.service, log=self.log)
             self._tell_page()
         gateway = GatewayAddress.from_environ(os.environ)
-        parts = Parts(self.service, self.relay, gateway, self._saw_person)
+        parts = Parts(self.service, self.relay, gateway, self.teller, self._saw_person)
         self.handlers.extend(routes_of(parts))
         self.handlers.extend(versions_routes(parts, self._shelf()))
         deliver_exercises(Path(sys.prefix) / EXERCISES, Path.home(), log=self.log)
@@ -85,6 +88,8 @@ class FacilityApp(ExtensionApp):
                 await self._reporting
         if self.relay is not None:
             await self.relay.close()
+        if self.teller is not None:
+            await self.teller.close()
         if self.service is not None:
             await self.service.close()
 

@@ -17,6 +17,8 @@ from jupyterlab_af.wire import Refused
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from jupyterlab_af.teller import Teller
+
 OUTSIDE = FacilityUnavailableError("outside", "AF_SERVICE_URL is not set")
 
 
@@ -27,6 +29,7 @@ class Parts:
     service: Service | None
     relay: Relay | None
     gateway: GatewayAddress | None
+    teller: Teller | None = None
     saw_person: Callable[[], None] = lambda: None
 
 

@@ -29,10 +29,8 @@ from jupyterlab_af.notebooks import (
 from jupyterlab_af.removing import remove
 from jupyterlab_af.restore import restore
 from jupyterlab_af.routes import NAMESPACE
-from jupyterlab_af.service import FacilityUnavailableError
 from jupyterlab_af.trouble import TroubleError
 from jupyterlab_af.versions import list_versions
-from jupyterlab_af.wire import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +121,8 @@ class RestoreHandler(VersionsRoute):
             lambda spot: restore(self.shelf, spot, generation, how), path
         )
         self.log.info("brought back a version of %s", generation)
-        await self._tell({"path": path, "generation": generation, "how": how})
+        if self.parts.teller is not None:
+            self.parts.teller.tell({"path": path, "generation": generation, "how": how})
         self.finish(json.dumps(asdict(done)))
 
     def _asked(self) -> tuple[str, str, Any]:
@@ -144,14 +143,6 @@ class RestoreHandler(VersionsRoute):
         if how not in WAYS:
             raise HTTPError(400, "%s", "how is one of: in-place, copy.")
         return path, generation, how
-
-    async def _tell(self, done: dict[str, Any]) -> None:
-        if self.parts.service is None:
-            return
-        try:
-            await self.parts.service.post("api/restored", done)
-        except (Refused, FacilityUnavailableError) as error:
-            self.log.warning("could not tell the facility of a restore: %s", error)
 
 
 class PurgeHandler(VersionsRoute):

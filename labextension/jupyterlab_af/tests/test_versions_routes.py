@@ -9,7 +9,7 @@ import pytest
 from tornado.httpclient import HTTPClientError
 
 from jupyterlab_af.tests.shelves import GW, GW_BACKUPS, NEW, OLD, World
-from jupyterlab_af.tests.worlds import CREDENTIAL, running_service
+from jupyterlab_af.tests.worlds import CREDENTIAL, running_service, until
 
 
 @pytest.fixture
@@ -78,7 +78,18 @@ async def test_a_deleted_file_is_found_and_brought_back(world, ask, service):
         {"path": f"{GW}/week", "kept": None, "left_out": 0},
     )
     assert (world.root / GW / "week/a.txt").read_text() == "kept"
-    assert service.restored == [wish(f"{GW}/week")]
+    await until(lambda: service.restored == [wish(f"{GW}/week")])
+
+
+async def test_a_restore_is_done_and_told_later_where_the_service_is_away(
+    world, ask, service
+):
+    world.then(NEW, "a.txt", "kept")
+    service.status = 503
+    status, _ = await ask("restore", body=wish(f"{GW}/a.txt"))
+    assert (status, world.contents()) == (200, ["kept"])
+    service.status = 200
+    await until(lambda: service.restored == [wish(f"{GW}/a.txt")])
 
 
 async def test_what_changed_is_told(world, ask):
