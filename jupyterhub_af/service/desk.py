@@ -27,6 +27,7 @@ from jupyterhub_af.policy.plan import ServerPlan
 from .audit import PROCESS, Audit, person_of
 from .changes import Changes, Ended
 from .metrics import Metrics
+from .pace import Pace
 from .plans import Plans, Start
 from .refusal import RefusedError
 from .register import Register
@@ -55,6 +56,8 @@ class Desk:
     # the line to the storage agent; None where there is none
     agent: Peer | None = None
     disks: Disks = field(default_factory=Disks)
+    # lines that a person's servers may have written about restores
+    restores: Pace = field(default_factory=lambda: Pace(1000, 3600))
     clock: Callable[[], float] = time.time
 
     async def facility(self) -> Edition:

@@ -86,6 +86,7 @@ class RestoredWord(LabRoute):
         """Write it down, for the person to read again."""
         start = await self.start_that_asks()
         done = self.read_body(Restored.model_validate_json)
+        self.desk.restores.count(start.plan.user)
         await self.desk.record(to_event(start.plan.user, done))
         self.set_status(204)
 
