@@ -88,8 +88,9 @@ class StorageApp(Application):
     backup_deadline_seconds = Float(
         DEADLINE_SECONDS,
         min=0.05,
-        help="Seconds that the backup of one tree may take, default 12 hours. One that "
-        "takes longer is ended, and /health says so.",
+        help="Seconds that the backup of one tree may take at most, default 12 hours; it "
+        "is less for a tree that holds little. One that takes longer is ended, and "
+        "/health says so.",
     ).tag(config=True)
     count_seconds = Float(
         600.0,
@@ -137,19 +138,22 @@ class StorageApp(Application):
         catalogue = Catalogue(Path(self.facility_file), self.log, issuer=self.issuer)
         ranges = IdRanges(self.first_uid, self.first_gid)
         agent = Agent(volume, deadline_seconds=self.deadline_seconds, ranges=ranges)
-        backups = self._make_backups(agent, catalogue)
         pace = Pace(self.recount_seconds, self.count_seconds)
+        counts = Counts(volume, self.log, pace)
+        backups = self._make_backups(agent, catalogue, counts)
         server = Server(
             agent=agent,
             secrets=self._load_secrets(),
             catalogue=catalogue,
-            answers=Answers(agent, Counts(volume, self.log, pace), catalogue),
+            answers=Answers(agent, counts, catalogue),
             log=self.log,
             find_problems=backups.problems,
         )
         return server, backups
 
-    def _make_backups(self, agent: Agent, catalogue: Catalogue) -> Backups:
+    def _make_backups(
+        self, agent: Agent, catalogue: Catalogue, counts: Counts
+    ) -> Backups:
         service = (
             Peer("service", self.service_url, self.service_secret_file)
             if self.service_url and self.service_secret_file
@@ -162,6 +166,7 @@ class StorageApp(Application):
             self.log,
             ranges=agent.ranges,
             deadline_seconds=self.backup_deadline_seconds,
+            size_of=counts.size_of,
         )
         return Backups(agent, lines, lambda: catalogue.current().facility, self.log)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,14 @@ from .worker import Done, Job
 from .workers import Worker
 
 DEADLINE_SECONDS = 12 * 3600.0
+# what a copy may take of a tree whose count is known: a file with holes has more bytes to
+# read than it takes room, and an area's people wait for each other
+_LEAST_SECONDS = 600.0
+_SECONDS_PER_BYTE = 1 / (5 * 1024**2)
+_SECONDS_PER_FILE = 0.02
+# a tree that failed rests ten times as long as it took
+_REST = 10
+SizeOf = Callable[[TreeName], tuple[int, int] | None]
 
 
 class BackupLines:
@@ -41,6 +49,8 @@ class BackupLines:
         *,
         ranges: IdRanges,
         deadline_seconds: float = DEADLINE_SECONDS,
+        size_of: SizeOf = lambda _tree: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._volume = volume
         self._catalogue = catalogue
@@ -48,15 +58,24 @@ class BackupLines:
         self._log = log
         self._ranges = ranges
         self._deadline_seconds = deadline_seconds
+        self._size_of = size_of
+        self._clock = clock
+        self._rests_until: dict[TreeName, float] = {}
         self._waiting: dict[str, dict[TreeName, None]] = {}
         self._running: dict[str, TreeName] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.tried: dict[TreeName, float] = {}
         self.failures: dict[TreeName, BackupFailure] = {}
 
-    def submit(self, trees: Iterable[TreeName]) -> None:
-        """Put trees at the end of their areas' lines; one that waits already stays."""
+    def submit(self, trees: Iterable[TreeName], *, is_asked: bool = False) -> None:
+        """Put trees at the end of their areas' lines; one that waits already stays.
+
+        One that failed is left to rest for a while, unless somebody asks for it.
+        """
+        now = self._clock()
         for tree in trees:
+            if not is_asked and now < self._rests_until.get(tree, now):
+                continue
             self._waiting.setdefault(tree.area, {}).setdefault(tree)
             if tree.area not in self._tasks:
                 task = asyncio.create_task(self._drain(tree.area))
@@ -95,10 +114,12 @@ class BackupLines:
         if job is None:
             return worker
         self._running[tree.area] = tree
+        began = self._clock()
         try:
             worker = worker or await Worker.start()
-            done = await worker.do(job, within_seconds=self._deadline_seconds)
+            done = await worker.do(job, within_seconds=self._deadline_of(tree))
             self._note(tree, done)
+            self._rest(tree, done, self._clock() - began)
             if worker.is_alive:
                 return worker
             await worker.gone()
@@ -108,6 +129,21 @@ class BackupLines:
             return None
         finally:
             del self._running[tree.area]
+
+    def _deadline_of(self, tree: TreeName) -> float:
+        """Return how many seconds a copy may take, by what the last count found."""
+        size = self._size_of(tree)
+        if size is None:
+            return self._deadline_seconds
+        used_bytes, files = size
+        seconds = used_bytes * _SECONDS_PER_BYTE + files * _SECONDS_PER_FILE
+        return min(self._deadline_seconds, _LEAST_SECONDS + seconds)
+
+    def _rest(self, tree: TreeName, done: Done, took_seconds: float) -> None:
+        """Have a tree that failed leave the line to the others for a while."""
+        self._rests_until.pop(tree, None)
+        if done.failure is not None:
+            self._rests_until[tree] = self._clock() + _REST * took_seconds
 
     def _make_job(self, tree: TreeName) -> Job | None:
         """Return what to do by today's rules; None where the area is not backed up now."""

@@ -93,7 +93,7 @@ class Backups:
         if why := self._why_not():
             raise AgentError(why, rule="no-backup", status=503)
         trees = await self._find(which)
-        self._lines.submit(trees)
+        self._lines.submit(trees, is_asked=True)
         return trees
 
     async def list(self, request: BackupListRequest) -> BackupListReply:
@@ -120,7 +120,7 @@ class Backups:
         found = await self._ask(
             tree.area, partial(purge_path, place, request.path, request.uid)
         )
-        self._lines.submit((tree,))
+        self._lines.submit((tree,), is_asked=True)
         return BackupPurgeReply(generations=found)
 
     def problems(self, facility: Facility) -> tuple[str, ...]:

@@ -11,8 +11,11 @@ from contextlib import suppress
 
 from pydantic import ValidationError
 
+from jupyterhub_af.policy.units import format_duration
+
 from .worker import Done, Job
 
+_HOLES = "A file with holes takes as long as its size says, not its room."
 _MOST_ANSWER_BYTES = 16 * 1024**2
 # ends with the agent, yields the disk and the cores to people
 _COMMAND = (
@@ -48,8 +51,9 @@ class Worker:
                 return await self._ask(job)
         except TimeoutError:
             self.kill()
-            hours = f"{within_seconds / 3600:g} hours"
-            return Done(failure=f"It was not done within {hours} and was ended.")
+            within = format_duration(max(1, round(within_seconds)))
+            why = f"It was not done within {within} and was ended."
+            return Done(failure=f"{why} {_HOLES}")
         except (OSError, ValidationError, ValueError):
             self.kill()
             return Done(failure="The process that copies ended in the middle of it.")

@@ -21,7 +21,8 @@ from logging import Logger
 from pathlib import Path
 
 from jupyterhub_af.policy.errors import AFError
-from jupyterhub_af.policy.storage import Tree
+from jupyterhub_af.policy.storage import Tree, make_tree
+from jupyterhub_af.policy.storage_messages import TreeName
 from jupyterhub_af.storage.lines import Lines
 
 from .index import Totals
@@ -91,6 +92,13 @@ class Counts:
         """Return the totals of the last count of this process."""
         state = self._states.get(tree)
         return state.totals if state else None
+
+    def size_of(self, name: TreeName) -> tuple[int, int] | None:
+        """Return bytes and number of files of a tree; None where not all was counted."""
+        totals = self.totals_of(make_tree(name.kind, name.area, name.owner))
+        if totals is None or not totals.is_whole:
+            return None
+        return totals.used_bytes, totals.files
 
     def again_at(self, tree: Tree) -> float:
         """Return when a tree may be counted next."""
