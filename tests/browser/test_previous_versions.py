@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from facility_world import RunningFacility, wait_until
+from facility_world import PYTHON, RunningFacility, wait_until
 from people import picture, press_start, sign_in, stop_server
 from playwright.sync_api import Locator, Page, expect
 
@@ -99,6 +99,26 @@ def week(lab: Page, facility: RunningFacility) -> Iterator[Folder]:
     folder.clean()
 
 
+@pytest.fixture
+def work(lab: Page, facility: RunningFacility) -> Iterator[Folder]:
+    """Give the folder with a week's work in it, as the facility itself backed it up."""
+    folder = Folder(facility.data / "areas")
+    folder.write("week/notes.txt", "mass 31\nspin 0\n")
+    folder.write("week/fit.ipynb", notebook("mass = 31", "plot(mass)"))
+    folder.write("week/friday.txt", "nearly done\n")
+    back_up(facility, "collabspace/GW")
+    wait_until(lambda: any(folder.backups.glob("2*Z/week/friday.txt")), seconds=60)
+    yield folder
+    folder.clean()
+
+
+def back_up(facility: RunningFacility, tree: str) -> None:
+    """Have a folder backed up now, as the administrator does."""
+    command = [PYTHON, "-m", "jupyterhub_af.cli.main", "backup", "run"]
+    options = ["--tree", tree, "--data", str(facility.data)]
+    subprocess.run([*command, *options], check=True, capture_output=True)
+
+
 def item(page: Page, name: str) -> Locator:
     """Return a file or folder of the file browser."""
     return page.locator(".jp-FileBrowser").get_by_role(
@@ -118,12 +138,12 @@ def go_to(page: Page, folder: str) -> None:
     expect(page.locator("#jp-main-dock-panel")).to_be_visible(timeout=60_000)
 
 
-def test_a_student_deletes_a_week_s_work_and_gets_it_back_alone(lab, week, facility):
+def test_a_student_deletes_a_week_s_work_and_gets_it_back_alone(lab, work):
     go_to(lab, "collabspace/GW")
     choose(lab, item(lab, "week"), "Delete")
     lab.locator(".jp-Dialog").get_by_role("button", name="Delete").click()
     expect(item(lab, "week")).to_have_count(0)
-    assert not (week.now / "week").exists()
+    assert not (work.now / "week").exists()
 
     choose(lab, lab.locator(".jp-DirListing-content"), "Deleted files…")
     deleted = lab.locator(".jp-af-Kept")
@@ -133,12 +153,12 @@ def test_a_student_deletes_a_week_s_work_and_gets_it_back_alone(lab, week, facil
     expect(deleted.locator("[role=status]")).to_have_text(
         "It is back: collabspace/GW/week."
     )
-    assert sorted(path.name for path in (week.now / "week").iterdir()) == [
+    assert sorted(path.name for path in (work.now / "week").iterdir()) == [
         "fit.ipynb",
         "friday.txt",
         "notes.txt",
     ]
-    assert (week.now / "week/notes.txt").read_text() == "mass 31\nspin 0\n"
+    assert (work.now / "week/notes.txt").read_text() == "mass 31\nspin 0\n"
     panel = lab.locator("#jp-af-facility")
     lab.locator(".jp-af-Profile").click()
     expect(panel).to_contain_text(

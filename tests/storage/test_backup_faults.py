@@ -8,12 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from backup_world import BackupWorld
-from fuse_world import small_disk
+from fuse_world import small_disk, weaker_view
 
 from jupyterhub_af.policy.generations import Keeping
 from jupyterhub_af.storage.backup.space import load_space
@@ -141,6 +142,23 @@ def test_a_disk_without_room_for_another_name_says_so(disk):
     done = world.run()
     assert "No space left on device" in (done.failure or "")
     assert len(world.names()) == 1
+
+
+@pytest.mark.parametrize("slow", ["source", "generations"])
+def test_a_slow_disk_takes_its_time_and_gives_the_whole(tmp_path, slow):
+    world = BackupWorld(tmp_path / "areas")
+    world.back_up()
+    (world.source / "large").write_bytes(os.urandom(1024**2))
+    (world.source / "small").write_text("x")
+    began = time.monotonic()
+    folder = getattr(world, slow)
+    with weaker_view(folder, "--read-rate=512k", "--write-rate=512k"):
+        newest = world.back_up()
+    # it was slow indeed
+    assert time.monotonic() - began > 1
+    for name in ("large", "small"):
+        assert (newest / name).read_bytes() == (world.source / name).read_bytes()
+    assert len(world.names()) == 2
 
 
 def test_a_tree_that_is_a_link_or_gone_is_refused(world):
