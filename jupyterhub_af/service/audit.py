@@ -10,7 +10,7 @@ import asyncio
 import importlib.resources
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,14 +98,19 @@ class Audit:
         with self._store.write() as session:
             session.add(row)
 
-    def about(self, user: str, count: int) -> tuple[HistoryLine, ...]:
+    def about(
+        self, user: str, count: int, folders: Collection[str] = ()
+    ) -> tuple[HistoryLine, ...]:
         """Return the newest events that a person did or that were done to what is theirs.
 
-        Oldest first. Not what a stranger tried who gave the same name to the register,
+        ``folders`` are those of their groups, as targets: ``collabspace:GW``. Oldest
+        first. Not what a stranger tried who gave the same name to the register,
         and what the service does is nobody's doing.
         """
         with self._store.read() as session:
-            return tuple(_to_line(row) for row in _find_about(session, user, count))
+            return tuple(
+                _to_line(row) for row in _find_about(session, user, count, folders)
+            )
 
     def record_about(self, user: str, count: int) -> tuple[KeptEvent, ...]:
         """Return the same events with all that was kept of them."""
@@ -145,16 +150,25 @@ class Kept:
 
 
 def person_of(target: str) -> str:
-    """Return whose a target such as ``alice/one`` is; empty where it is nobody's."""
+    """Return whose a target such as ``alice/one`` is; empty where it is nobody's.
+
+    A group's folder (``collabspace:GW``) is its own: with a slash, which is in no name.
+    """
     person, slash, _ = target.partition("/")
-    return person if slash else ""
+    if slash:
+        return person
+    return f"/{target}" if ":" in target else ""
 
 
-def _find_about(session: Session, user: str, count: int) -> list[EventRow]:
+def _find_about(
+    session: Session, user: str, count: int, folders: Collection[str] = ()
+) -> list[EventRow]:
     """Return the newest rows about a person, by the names of before too, oldest first."""
     if not user:
         return []
     is_theirs: list[ColumnElement[bool]] = []
+    if folders:
+        is_theirs.append(EventRow.person.in_([f"/{folder}" for folder in folders]))
     for name in (user, *_names_before(session, user)):
         is_theirs.append(EventRow.person == name)
         if name != PROCESS:

@@ -145,7 +145,9 @@ class Desk:
         await self.audit.record(event)
         self.metrics.audit_events.labels(event.action, event.result).inc()
         for person in {event.actor, person_of(event.target)} - {""}:
-            self.changes.touch(person, "history")
+            # who works in a group's folder is known to their streams
+            whose = None if person.startswith("/") else person
+            self.changes.touch(whose, "history")
 
     async def record_told(self, event: AuditEvent) -> None:
         """Keep what another process says, unless the keeper says it, with its rule."""

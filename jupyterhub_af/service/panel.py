@@ -30,12 +30,13 @@ from jupyterhub_af.policy.panel import (
     StorageEvent,
 )
 from jupyterhub_af.policy.plan import ServerPlan
+from jupyterhub_af.policy.storage import trees_of
 
 from .changes import Kind
 from .desk import Desk
 from .plans import Start
 from .refusal import RefusedError
-from .storage import make_storage
+from .storage import make_storage, to_name
 
 NEWEST_LINES = 50
 
@@ -101,12 +102,20 @@ async def make_events(
     if "storage" in kinds:
         found["storage"] = make_storage(desk.disks, start.plan if start else None)
     if "history" in kinds:
-        found["history"] = HistoryEvent(lines=await _find_lines(desk, view.user))
+        found["history"] = HistoryEvent(lines=await _find_lines(desk, view))
     return found
 
 
-async def _find_lines(desk: Desk, user: str) -> tuple[HistoryLine, ...]:
-    return await desk.store.run(desk.audit.about, user, NEWEST_LINES)
+async def _find_lines(desk: Desk, view: View) -> tuple[HistoryLine, ...]:
+    """Return the newest lines about a person and the folders that their groups give."""
+    facility = (await desk.facility()).facility
+    access = resolve_access(facility, make_identity(view.user, view.groups))
+    folders = [
+        tree.audit_target()
+        for area in access.storage
+        for tree in map(to_name, trees_of(area.mounts, person=""))
+    ]
+    return await desk.store.run(desk.audit.about, view.user, NEWEST_LINES, folders)
 
 
 def make_clusters(

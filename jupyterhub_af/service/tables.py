@@ -110,7 +110,8 @@ class PlanRow(Base):
 class EventRow(Base):
     """Who did what, by which rule, with which result.
 
-    ``person`` is whose the target is, where it is a server or a cluster of somebody's.
+    ``person`` is whose the target is, where it is a server or a cluster of somebody's, or
+    a group's folder (``person_of``).
     """
 
     __tablename__ = "events"

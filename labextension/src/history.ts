@@ -14,7 +14,10 @@ export function lineText(
   user: string,
   trans: TranslationBundle
 ): string {
-  const sentence = sentenceOf(line, trans);
+  const folder = folderOf(line);
+  const words = sentenceOf(line, trans);
+  // what is a group's is not "yours" alone: its name says whose
+  const sentence = folder ? trans.__('%1: %2', folder, words) : words;
   // Why the facility itself acted is in the sentence.
   const isOther =
     ![user, FACILITY].includes(line.actor) &&
@@ -32,6 +35,10 @@ function sentenceOf(line: HistoryLine, trans: TranslationBundle): string {
     'account.reopen done': trans.__('Your account was opened again.'),
     'account.export allowed': trans.__('All your files were copied out.'),
     'backup.run allowed': trans.__('A backup of your files was asked for.'),
+    'backup.run failed': trans.__(
+      'A backup of your files failed; the earlier ones are whole.'
+    ),
+    'backup.run done': trans.__('Your files are backed up again.'),
     'backup.copy allowed': trans.__('Files of your backups were copied out.'),
     'backup.purge allowed': trans.__(
       'Something of yours was taken out of all backups.'
@@ -76,7 +83,17 @@ function sentenceOf(line: HistoryLine, trans: TranslationBundle): string {
 
 /** Return what of the person's a line about their files is about. */
 function pathOf({ target }: HistoryLine): string {
-  return target.slice(target.indexOf('/') + 1);
+  return target.includes('/')
+    ? target.slice(target.indexOf('/') + 1)
+    : target.replace(':', '/');
+}
+
+/** Return the folder of a group whose backups a line is about, empty for a person's. */
+function folderOf({ action, target }: HistoryLine): string {
+  const isFolder = target.includes(':') && !target.includes('/');
+  return isFolder && action.startsWith('backup.')
+    ? target.replace(':', '/')
+    : '';
 }
 
 /** Return why a server was stopped. */

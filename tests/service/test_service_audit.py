@@ -115,6 +115,16 @@ async def test_people_see_what_they_did_and_what_was_done_to_what_is_theirs(audi
     assert audit.about("", 50) == ()
 
 
+async def test_who_works_in_a_folder_sees_what_was_done_to_it(audit):
+    await audit.record(event("unix:ada", "backup.list", "collabspace:GW", "allowed"))
+    await audit.record(event("unix:ada", "backup.list", "collabspace:HEP", "allowed"))
+    shown = [line.target for line in audit.about("alice", 50, ["collabspace:GW"])]
+    assert shown == ["collabspace:GW"]
+    # nobody is let in by being called like a folder
+    for name in ("collabspace:GW", "collabspace"):
+        assert [x for x in audit.about(name, 50) if x.target] == []
+
+
 async def test_the_newest_lines_are_shown_oldest_first(audit):
     for number in range(6):
         target = f"alice/{number}" if number % 2 else f"bob/{number}"
@@ -157,6 +167,8 @@ async def test_lines_of_before_are_found_too(old_store):
         pytest.param("alice/", "alice", id="the first server"),
         pytest.param("alice/one/0f", "alice", id="a cluster"),
         pytest.param("alice", "", id="a word"),
+        pytest.param("collabspace:GW", "/collabspace:GW", id="a group's folder"),
+        pytest.param("a:b/one", "a:b", id="a person of an odd name"),
         pytest.param("", "", id="nothing"),
     ],
 )

@@ -39,6 +39,23 @@ describe('lineText', () => {
       'Files of yours were restored from a backup. (by unix:root)'
     ],
     [
+      {
+        action: 'backup.list',
+        result: 'allowed',
+        actor: 'unix:root',
+        target: 'collabspace:GW'
+      },
+      'collabspace/GW: Somebody looked at your backups. (by unix:root)'
+    ],
+    [
+      { action: 'backup.run', result: 'failed', actor: 'storage' },
+      'A backup of your files failed; the earlier ones are whole. (by storage)'
+    ],
+    [
+      { action: 'storage.full', target: 'collabspace:GW', actor: 'af' },
+      'Full: collabspace/GW.'
+    ],
+    [
       { action: 'storage.restore', target: 'student1/private/a.txt' },
       'You brought an earlier version back: private/a.txt.'
     ],
