@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from waiting import wait_until
 from worlds import plan_of
 
 from jupyterhub_af.policy.messages import EnsureReply
@@ -88,12 +90,21 @@ def ensure_with(calls: Calls) -> Ensure:
 def open_volume() -> Iterator[Path]:
     """Return a folder for a volume where every uid can come to."""
     assert os.geteuid() == 0, "owners can be tested by root only"
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "areas"
-        folder.mkdir()
-        for path in (folder, folder.parent):
-            path.chmod(0o711)
+    above = Path(tempfile.mkdtemp())
+    folder = above / "areas"
+    folder.mkdir()
+    for path in (folder, above):
+        path.chmod(0o711)
+    try:
         yield folder
+    finally:
+        wait_until(lambda: is_removed(above), what="the volume is removed")
+
+
+def is_removed(folder: Path) -> bool:
+    """Remove a folder, in which a disk that was late may still make something."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 def run_as(uid: int, groups: list[int], script: str, *words: str) -> str:
