@@ -18,8 +18,10 @@ from jupyterhub_af.policy.sentence import Sentence
 from jupyterhub_af.policy.storage import trees_of
 from jupyterhub_af.policy.storage_messages import TreeName, TreesRequest, UsageReply
 
-# how long a start waits for a new count where the last one says full
+# how long a start, and the form, wait for a new count where the last one says full: who
+# made room must not read that there is none
 PATIENCE_SECONDS = 5.0
+FORM_PATIENCE_SECONDS = 2.0
 _ANSWER_SECONDS = 3.0
 
 

@@ -34,7 +34,7 @@ from jupyterhub_af.policy.sentence import say
 
 from .asking import asking
 from .compat import SpawnException, options_of_query
-from .disk import PATIENCE_SECONDS, explain_disk
+from .disk import FORM_PATIENCE_SECONDS, PATIENCE_SECONDS, explain_disk
 from .facility_aware import FacilityAware
 from .form import parse_options, read_fields, render_form
 from .refusal import make_spawn_refusal
@@ -125,7 +125,9 @@ class PlannedStart(FacilityAware):
             last,
             self._linked_profile(),
             asking.get().translate,
-            rescue=await explain_disk(self.agent_peer(), access),
+            rescue=await explain_disk(
+                self.agent_peer(), access, patience_seconds=FORM_PATIENCE_SECONDS
+            ),
         )
 
     def _linked_profile(self) -> str | None:

@@ -122,6 +122,8 @@ class Desk:
             self.changes.tell(Ended(*place, event.start_id, is_last=is_last))
         elif start is not None and is_last:
             self.running.see(start, self.clock(), person_at=None)
+            # its panel opens soon, and says how full the disks are
+            self.disks.news.set()
         self.changes.touch(event.user, "me", "lifetime", "clusters", "storage")
 
     def put_clusters(self, clusters: Clusters) -> None:

@@ -238,6 +238,22 @@ async def test_a_server_that_ended_has_its_trees_counted_once(
     assert agent.trees_asked("/usage") == []
 
 
+async def test_a_server_that_starts_has_its_disks_looked_at_at_once(
+    desk, begin, watch, agent
+):
+    start = await begin("anna")
+    agent.used = {("private", "anna"): 9 * MIB}
+    watch.start()
+    event = ServerEvent(
+        user="anna", server_name="", start_id=start.plan.start_id, state="running"
+    )
+    await desk.take_server_event(event)
+    async with asyncio.timeout(30):
+        while (await panel(desk, "anna")).trees[0].used_bytes is None:
+            await asyncio.sleep(0.01)
+    await watch.stop()
+
+
 async def test_an_agent_that_is_away_is_said_once_and_breaks_nothing(
     desk, begin, agent, secret_file, caplog
 ):
