@@ -249,7 +249,7 @@ async def test_a_server_that_starts_has_its_disks_looked_at_at_once(
     )
     await desk.take_server_event(event)
     async with asyncio.timeout(30):
-        while (await panel(desk, "anna")).trees[0].used_bytes is None:
+        while (await panel(desk, "anna")).trees[0].used_bytes is None:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await watch.stop()
 
