@@ -106,6 +106,6 @@ def test_a_student_with_a_full_disk_starts_cleans_up_and_goes_on(
     press_start(page, "DODAS V5")
     page.locator(".jp-af-Profile").click()
     expect(panel).to_contain_text("Disk space")
-    expect(panel).not_to_contain_text("rescue")
+    expect(panel).not_to_contain_text("This is a rescue server")
     assert notes.exists()
     stop_server(page, small)

@@ -106,7 +106,12 @@ class Answers:
     async def recount(self, request: RecountRequest) -> RecountReply:
         """Have trees counted again; the reply is about the first of them."""
         trees = to_trees(request.trees)
-        begun = [self.counts.want(tree, is_asked=request.is_asked) for tree in trees]
+        want = (
+            partial(self.counts.want, is_asked=True)
+            if request.is_asked
+            else self.counts.want_later
+        )
+        begun = [want(tree) for tree in trees]
         # settling makes the whole disk write: no oftener than a count
         read = self._settle if begun[0] else self._totals
         totals = await self._in_line(trees[0].area, partial(read, trees[0]))

@@ -33,6 +33,7 @@ FOLDER = ".usage"
 _WORKER = ("-m", "jupyterhub_af.storage.usage.worker")
 _LONGEST_COUNT_SECONDS = 6 * 3600
 _LET_GO_SECONDS = 1
+_LEAST_WAIT_SECONDS = 0.5
 
 
 class CountError(AFError):
@@ -59,6 +60,7 @@ class _State:
     asked_at: float = 0.0
     totals: Totals | None = None
     under_way: asyncio.Future[Totals] | None = None
+    later: asyncio.TimerHandle | None = None
 
 
 class Counts:
@@ -124,6 +126,20 @@ class Counts:
         state.under_way.add_done_callback(partial(self._take, tree))
         return True
 
+    def want_later(self, tree: Tree) -> bool:
+        """Have a tree counted as soon as it may be: what is in it now is to be known.
+
+        False where that is not now.
+        """
+        if self.want(tree):
+            return True
+        state = self._states[tree]
+        if state.later is None:
+            seconds = max(_LEAST_WAIT_SECONDS, self.again_at(tree) - self._clock())
+            loop = asyncio.get_running_loop()
+            state.later = loop.call_later(seconds, self._want_now, tree)
+        return False
+
     def refresh(self, tree: Tree, totals: Totals | None) -> None:
         """Have a tree counted if its count is old."""
         if totals is None:
@@ -143,10 +159,17 @@ class Counts:
     def close(self) -> None:
         """Count nothing more; what counted is gone then, as far as the kernel ends it."""
         self._is_over = True
+        for state in self._states.values():
+            if state.later is not None:
+                state.later.cancel()
         for process in tuple(self._processes):
             process.kill()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_LET_GO_SECONDS)
+
+    def _want_now(self, tree: Tree) -> None:
+        self._states[tree].later = None
+        self.want_later(tree)
 
     def _take(self, tree: Tree, counted: asyncio.Future[Totals]) -> None:
         """Take what a count came to, back in the event loop."""
