@@ -35,7 +35,7 @@ pytest=(.venv/bin/pytest -q)
   echo '|---|---|'
   run 'policy and the commands: tables and properties, a million random names' "${pytest[@]}" -n 2 tests/unit
   run 'service: 5 000 generated names in the register, races of first logins, PostgreSQL' "${pytest[@]}" -n 2 tests/service
-  run 'storage agent: races with links, bad disks, real uids' "${pytest[@]}" -n 2 tests/storage
+  run 'storage agent: 10 200 races, 65 escapes, bad and full disks, kills at each step, real uids' "${pytest[@]}" -n 2 tests/storage
   run 'Dask Gateway: tokens, ceilings, hostile heartbeats' "${pytest[@]}" -n 2 tests/gateway
   run 'login: 128 ways to say the same groups, hostile claims, 166 forgeries by RS256 and ES256' "${pytest[@]}" -n 2 tests/hub
   run 'doors, JupyterHub 6: 92 choices nobody may have at 11 doors' "${pytest[@]}" tests/local/test_mutations.py
@@ -44,6 +44,7 @@ pytest=(.venv/bin/pytest -q)
   run 'four container images built, run and listed' "${pytest[@]}" tests/local/test_containers.py
   run 'Dask clusters of real servers: walls, ends, restarts' "${pytest[@]}" tests/local/test_clusters.py
   run 'rights: eight places, seven people, seven operations, in real servers' "${pytest[@]}" tests/local/test_rights_matrix.py
+  run 'storage in a whole facility: backups, accounts, full, bad and locked disks and databases, the drill' "${pytest[@]}" tests/local/test_{backups,accounts,full_disk,bad_disk,locked_database,disaster_drill}.py
   run 'walls between two servers, once' "${pytest[@]}" tests/local/test_walls.py
   run 'walls between two servers, again' "${pytest[@]}" tests/local/test_walls.py
   echo
