@@ -173,10 +173,10 @@ async def test_a_database_that_is_away_delays_news(streams, desk, monkeypatch):
     about = desk.audit.about
     faults = [OperationalError("x", {}, Exception("locked"))]
 
-    def fail_once(user, count):
+    def fail_once(user, count, folders):
         if faults:
             raise faults.pop()
-        return about(user, count)
+        return about(user, count, folders)
 
     monkeypatch.setattr(desk.audit, "about", fail_once)
     await desk.record(note("anna/"))
