@@ -118,8 +118,8 @@ class RecountRequest(Message):
 class RecountReply(Message):
     """agent → service: whether a count began, and when the next one may.
 
-    A tree is counted at most once in a while; ``again_at`` is when it is possible next,
-    ``counted_at`` when the last count ended.
+    A tree is counted at most once in a while. Where none began, it is counted by itself
+    at ``again_at``; ``counted_at`` is when the last count ended.
     """
 
     has_begun: bool

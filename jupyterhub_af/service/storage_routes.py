@@ -102,12 +102,11 @@ class Recount(TreeRoute):
     route = "recount"
 
     async def post(self) -> None:
-        """Answer with whether a count began; the panel says what came of it."""
+        """Answer with whether a count began, or when; the panel says what came of it."""
         tree = await self.tree_asked_for()
         request = RecountRequest(trees=(tree,), is_asked=True)
         reply = await self.ask_agent("/recount", request, RecountReply)
-        if reply.has_begun:
-            self.desk.disks.expect(tree)
+        self.desk.disks.expect(tree)
         self.write_message(reply)
 
 

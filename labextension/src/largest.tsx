@@ -78,7 +78,7 @@ function Filling(
       hasBegun
         ? trans.__('It is being counted; the new sizes come by themselves.')
         : trans.__(
-            'It was counted just now. It can be counted again at %1.',
+            'It was counted just now. It is counted again at %1; the new sizes come by themselves.',
             timeText(at, model.now(), language)
           )
     );

@@ -134,8 +134,9 @@ def choose(page: Page, target: Locator, entry: str) -> None:
 
 
 def go_to(page: Page, folder: str) -> None:
-    page.goto(f"{page.url.partition('/lab')[0]}/lab/tree/{folder}")
-    expect(page.locator("#jp-main-dock-panel")).to_be_visible(timeout=60_000)
+    # as a Lab opens for the first time: another story may have left a panel open
+    page.goto(f"{page.url.partition('/lab')[0]}/lab/tree/{folder}?reset")
+    expect(page.locator(".jp-FileBrowser")).to_be_visible()
 
 
 def test_a_student_deletes_a_week_s_work_and_gets_it_back_alone(lab, work):

@@ -71,8 +71,9 @@ async def test_a_tree_is_counted_and_not_again_before_its_time(counts, clock, tm
     await counts.wait_for([ANNA], 20)
 
 
-async def test_what_a_server_left_is_counted_though_it_was_counted_just_before(
-    counts, clock, tmp_path
+@pytest.mark.parametrize("is_asked", [False, True])
+async def test_what_changed_is_counted_though_it_was_counted_just_before(
+    counts, clock, tmp_path, is_asked
 ):
     tree = tree_on(tmp_path)
     write(tree / "file", 10_000)
@@ -80,8 +81,8 @@ async def test_what_a_server_left_is_counted_though_it_was_counted_just_before(
     assert counts.want(ANNA)
     await counts.wait_for([ANNA], 20)
     write(tree / "more", 10_000)
-    assert not counts.want_later(ANNA)
-    assert not counts.want_later(ANNA)
+    assert not counts.want_later(ANNA, is_asked=is_asked)
+    assert not counts.want_later(ANNA, is_asked=is_asked)
     clock.now += 1
     async with asyncio.timeout(30):
         while counts.totals_of(ANNA).files == 1:  # noqa: ASYNC110

@@ -106,11 +106,7 @@ class Answers:
     async def recount(self, request: RecountRequest) -> RecountReply:
         """Have trees counted again; the reply is about the first of them."""
         trees = to_trees(request.trees)
-        want = (
-            partial(self.counts.want, is_asked=True)
-            if request.is_asked
-            else self.counts.want_later
-        )
+        want = partial(self.counts.want_later, is_asked=request.is_asked)
         begun = [want(tree) for tree in trees]
         # settling makes the whole disk write: no oftener than a count
         read = self._settle if begun[0] else self._totals

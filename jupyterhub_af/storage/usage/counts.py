@@ -126,18 +126,18 @@ class Counts:
         state.under_way.add_done_callback(partial(self._take, tree))
         return True
 
-    def want_later(self, tree: Tree) -> bool:
+    def want_later(self, tree: Tree, *, is_asked: bool = False) -> bool:
         """Have a tree counted as soon as it may be: what is in it now is to be known.
 
         False where that is not now.
         """
-        if self.want(tree):
+        if self.want(tree, is_asked=is_asked):
             return True
         state = self._states[tree]
         if state.later is None:
             seconds = max(_LEAST_WAIT_SECONDS, self.again_at(tree) - self._clock())
             loop = asyncio.get_running_loop()
-            state.later = loop.call_later(seconds, self._want_now, tree)
+            state.later = loop.call_later(seconds, self._want_now, tree, is_asked)
         return False
 
     def refresh(self, tree: Tree, totals: Totals | None) -> None:
@@ -167,9 +167,9 @@ class Counts:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_LET_GO_SECONDS)
 
-    def _want_now(self, tree: Tree) -> None:
+    def _want_now(self, tree: Tree, is_asked: bool) -> None:
         self._states[tree].later = None
-        self.want_later(tree)
+        self.want_later(tree, is_asked=is_asked)
 
     def _take(self, tree: Tree, counted: asyncio.Future[Totals]) -> None:
         """Take what a count came to, back in the event loop."""

@@ -213,7 +213,7 @@ describe('the page of what fills a disk', () => {
     await says('It is being counted;');
     model.recounted = { ...model.recounted, has_begun: false };
     await press('Count again');
-    await says('It can be counted again at');
+    await says('It is counted again at');
     model.tell({ storage: storage(tree({ counted_at: NOW })) });
     const looks = () => model.asked.filter(what => what.startsWith('largest'));
     await eventually(() => expect(looks()).toHaveLength(2));
