@@ -214,11 +214,13 @@ class Restored(Message):
     """Lab's server → service: its person brought an earlier version back.
 
     ``path`` is where it was, below the server's root, and ``generation`` of when it is.
+    ``telling`` is its own: what is told again, because nobody answered, is kept once.
     """
 
     path: Annotated[str, Field(min_length=1, max_length=4096)]
     generation: Annotated[str, Field(pattern=r"^[0-9T:Z-]{1,32}$")]
     how: Literal["in-place", "copy"]
+    telling: Annotated[str, Field(pattern=r"^([0-9a-f]{32})?$")] = ""
 
 
 class Purge(Message):

@@ -36,6 +36,7 @@ from .secret import Secrets
 from .storage import Disks
 from .store import Store
 from .sweeps import Sweeps
+from .told import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class Desk:
     disks: Disks = field(default_factory=Disks)
     # lines that a person's servers may have written about restores
     restores: Pace = field(default_factory=lambda: Pace(1000, 3600))
+    # so that a line that is told again is kept once
+    told: Told = field(default_factory=Told)
     clock: Callable[[], float] = time.time
 
     async def facility(self) -> Edition:

@@ -87,7 +87,10 @@ class RestoredWord(LabRoute):
         start = await self.start_that_asks()
         done = self.read_body(Restored.model_validate_json)
         self.desk.restores.count(start.plan.user)
-        await self.desk.record(to_event(start.plan.user, done))
+        event = to_event(start.plan.user, done)
+        # two people's servers never mean the same telling
+        telling = done.telling and f"{start.plan.start_id} {done.telling}"
+        await self.desk.told.once(telling, lambda: self.desk.record(event))
         self.set_status(204)
 
 

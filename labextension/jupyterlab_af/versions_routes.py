@@ -11,6 +11,7 @@ import asyncio
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import tornado
 from tornado.web import HTTPError
@@ -122,7 +123,9 @@ class RestoreHandler(VersionsRoute):
         )
         self.log.info("brought back a version of %s", generation)
         if self.parts.teller is not None:
-            self.parts.teller.tell({"path": path, "generation": generation, "how": how})
+            line = {"path": path, "generation": generation, "how": how}
+            # the same line when it is told again
+            self.parts.teller.tell({**line, "telling": uuid4().hex})
         self.finish(json.dumps(asdict(done)))
 
     def _asked(self) -> tuple[str, str, Any]:

@@ -83,10 +83,29 @@ def test_a_restore_is_a_line_that_the_person_reads_again(service, start, token):
     assert len(lines[1]["target"]) == 255
 
 
+def test_a_restore_that_is_told_again_is_one_line(service, start, token):
+    start("juna")
+    mine = token("juna")
+    word = {**RESTORED, "how": "copy"}
+    with Stream(service, mine) as stream:
+        for telling in ("0" * 32, "0" * 32, "1" * 32, "", ""):
+            body = {**word, "telling": telling}
+            assert service.post("api/restored", mine, body).status_code == 204
+        service.post("api/restored", mine, {**word, "path": "private/last"})
+        lines: list[str] = []
+        while not lines or not lines[-1].endswith("last"):
+            told = stream.next("history")["data"]["lines"]
+            lines += [
+                line["target"] for line in told if line["action"] == "storage.restore"
+            ]
+    assert lines == [*["juna/private/a.txt"] * 4, "juna/private/last"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {},
+        {**RESTORED, "how": "copy", "telling": "again"},
         {**RESTORED, "how": "over"},
         {**RESTORED, "how": "copy", "user": "anna"},
         {**RESTORED, "how": "copy", "generation": "<script>"},

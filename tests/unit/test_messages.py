@@ -193,6 +193,7 @@ GOOD: dict[type[Message], dict[str, object]] = {
         "path": "private/a",
         "generation": "2026-01-01T00:00:00Z",
         "how": "copy",
+        "telling": "0" * 32,
     },
 }
 GOOD |= {
