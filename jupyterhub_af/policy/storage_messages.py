@@ -116,10 +116,11 @@ class RecountRequest(Message):
 
 
 class RecountReply(Message):
-    """agent → service: whether a count began, and when the next one may.
+    """agent → service: whether a count began, or when one will.
 
-    A tree is counted at most once in a while. Where none began, it is counted by itself
-    at ``again_at``; ``counted_at`` is when the last count ended.
+    A tree is counted at most once in a while: ``again_at`` is when it is possible next,
+    and, where none began, when it is done by itself. ``counted_at`` is when the last
+    count ended.
     """
 
     has_begun: bool

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from jupyterlab_af.service import FacilityUnavailableError, Service
 from jupyterlab_af.wire import Refused
@@ -46,7 +47,8 @@ class Teller:
         if len(self._waiting) >= MOST_WAITING:
             self._log.warning("could not tell the facility of a restore: too many wait")
             return
-        self._waiting.append(done)
+        # by its name the service knows it again
+        self._waiting.append({**done, "telling": uuid4().hex})
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_all())
 

@@ -11,7 +11,6 @@ import asyncio
 import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import tornado
 from tornado.web import HTTPError
@@ -123,9 +122,7 @@ class RestoreHandler(VersionsRoute):
         )
         self.log.info("brought back a version of %s", generation)
         if self.parts.teller is not None:
-            line = {"path": path, "generation": generation, "how": how}
-            # the same line when it is told again
-            self.parts.teller.tell({**line, "telling": uuid4().hex})
+            self.parts.teller.tell({"path": path, "generation": generation, "how": how})
         self.finish(json.dumps(asdict(done)))
 
     def _asked(self) -> tuple[str, str, Any]:

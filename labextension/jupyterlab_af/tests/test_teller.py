@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import asynccontextmanager
 
 import pytest
@@ -51,6 +52,9 @@ async def test_a_service_that_is_away_hears_of_it_later_and_once(fake, status):
         fake.status = 200
         await teller.told()
         assert fake.restored == LINES
+    # told again under the name that it had
+    assert len(fake.tellings) > len(LINES) == len(set(fake.tellings))
+    assert all(re.fullmatch("[0-9a-f]{32}", name) for name in fake.tellings)
 
 
 async def test_a_line_that_is_refused_holds_up_no_other(fake, caplog):

@@ -123,6 +123,8 @@ class FakeService:
         self.opened: list[str | None] = []
         self.busy: list[dict[str, int]] = []
         self.restored: list[dict[str, str]] = []
+        # the name of each telling of a restore, also of those that failed
+        self.tellings: list[str] = []
         self.purged: list[dict[str, str]] = []
         self.trees: list[tuple[str, str, dict[str, str]]] = []
         self.tree_answer: Any = None
@@ -179,6 +181,8 @@ class FakeService:
             self.refused.append(request.path)
             write(request, 404, {})
         elif self.status != 200:
+            if path == "api/restored":
+                self._hear_restored(request)
             write(request, self.status, self.refusal, location=self.redirect)
         else:
             found(request)
@@ -230,8 +234,13 @@ class FakeService:
         write(request, 200, {"generations": 2})
 
     def _restored(self, request: BaseHTTPRequestHandler) -> None:
-        self.restored.append(read_json(request))
+        self.restored.append(self._hear_restored(request))
         write(request, 204, None)
+
+    def _hear_restored(self, request: BaseHTTPRequestHandler) -> dict[str, str]:
+        line = read_json(request)
+        self.tellings.append(line.pop("telling"))
+        return line
 
 
 class FakePages:
