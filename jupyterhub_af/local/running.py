@@ -9,7 +9,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -116,27 +117,31 @@ def _keep_one_old(log: Path) -> None:
         log.replace(log.with_suffix(".log.1"))
 
 
-def is_port_free(port: int) -> bool:
-    """Tell whether a port of the loopback can be listened on."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+@contextmanager
+def hold_ports(count: int) -> Iterator[list[int]]:
+    """Give free ports of the loopback, all different, that nobody else is given meanwhile.
+
+    They stay bound and nobody listens. Whoever sets SO_REUSEADDR, as servers do, may
+    listen there all the same; a port that was let go could be another facility's, or a
+    client's, before the server has started.
+    """
+    with ExitStack() as stack:
+        yield [stack.enter_context(hold_port(0)) for _ in range(count)]
 
 
-def find_free_ports(count: int) -> list[int]:
-    """Return ports of the loopback that are free now, all different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+@contextmanager
+def hold_port(port: int) -> Iterator[int]:
+    """Keep a port of the loopback from being given to others; 0 takes any free one.
+
+    Raises
+    ------
+    OSError
+        If somebody listens there, or it is not ours to listen on.
+    """
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", port))
+        yield int(held.getsockname()[1])
 
 
 def wait_until_healthy(
@@ -153,20 +158,26 @@ def wait_until_healthy(
     while not stopping.is_set():
         if not hub.is_running() or time.monotonic() > deadline:
             tail = "\n".join(hub.read_log().splitlines()[-12:])
-            msg = f"The hub did not start:\n{tail}\nThe whole log: {hub.log}"
+            silent = _find_unhealthy(url, layout)
+            why = f"; no good answer from {silent}" if hub.is_running() else ""
+            msg = f"The hub did not start{why}:\n{tail}\nThe whole log: {hub.log}"
             raise LocalError(msg)
-        if _is_all_healthy(url, layout):
+        if not _find_unhealthy(url, layout):
             return
         stopping.wait(0.1)
 
 
-def _is_all_healthy(url: str, layout: Layout) -> bool:
-    return (
-        get_status(url, "hub/health") == 200
-        and get_status(url, "services/af/health") == 200
-        and get_socket_status(layout.agent_socket) == 200
-        and get_status(_gateway_url(layout), "api/health") == 200
+def _find_unhealthy(url: str, layout: Layout) -> str:
+    """Return the first that does not say it is well, in the order they start; or ''."""
+    agent = layout.agent_socket
+    gateway = _gateway_url(layout)
+    asked: Sequence[tuple[str, Callable[[], int]]] = (
+        (f"the hub at {url}", lambda: get_status(url, "hub/health")),
+        (f"the service at {url}", lambda: get_status(url, "services/af/health")),
+        (f"the storage agent at {agent}", lambda: get_socket_status(agent)),
+        (f"Dask Gateway at {gateway}", lambda: get_status(gateway, "api/health")),
     )
+    return next((name for name, ask in asked if ask() != 200), "")
 
 
 def _gateway_url(layout: Layout) -> str:

@@ -20,8 +20,9 @@ from .layout import (
     LocalError,
     write_private,
 )
-from .running import find_free_ports
 
+# which of the processes listen on a port of the loopback that is nobody's to choose
+PORTS = ("hub", "proxy", "service", "gateway", "dask-proxy")
 # how often a server tells how it is used
 ACTIVITY_SECONDS = 60
 SCOPE = ("openid", "profile", "email", "offline_access")
@@ -61,23 +62,22 @@ class Choices:
     node_modules: Path
 
 
-def write_settings(layout: Layout, choices: Choices) -> None:
-    """Write the settings file of this run, for its owner alone."""
+def write_settings(layout: Layout, choices: Choices, ports: Sequence[int]) -> None:
+    """Write the settings file of this run, for its owner alone; a port for each of PORTS."""
     if not choices.client.client_id or choices.client.secret_file is None:
         msg = (
             "Without the demo IAM, say who this facility is at its IAM: "
             "--client-id ID --client-secret-file FILE."
         )
         raise LocalError(msg)
-    ports = find_free_ports(5)
-    hub_port, proxy_port, service_port, gateway_port, dask_proxy_port = ports
-    gateway_url = f"http://127.0.0.1:{gateway_port}"
+    port = dict(zip(PORTS, ports, strict=True))
+    gateway_url = f"http://127.0.0.1:{port['gateway']}"
     settings = {
         "url": choices.url,
         "facility_name": choices.facility_name,
-        "hub_port": hub_port,
-        "proxy_port": proxy_port,
-        "service_port": service_port,
+        "hub_port": port["hub"],
+        "proxy_port": port["proxy"],
+        "service_port": port["service"],
         "hub_folder": str(layout.hub),
         "facility_file": str(choices.facility_file.resolve()),
         "issuer": choices.client.issuer,
@@ -91,9 +91,9 @@ def write_settings(layout: Layout, choices: Choices) -> None:
         "activity_seconds": ACTIVITY_SECONDS,
         "gateway_folder": str(layout.gateway),
         "gateway_url": gateway_url,
-        "dask_proxy_address": f"127.0.0.1:{dask_proxy_port}",
+        "dask_proxy_address": f"127.0.0.1:{port['dask-proxy']}",
         "gateway_command": _gateway_command(),
-        "dask_proxy_command": _dask_proxy_command(gateway_url, dask_proxy_port),
+        "dask_proxy_command": _dask_proxy_command(gateway_url, port["dask-proxy"]),
         "clusters": str(layout.clusters),
         "volume": str(layout.areas),
         "servers": str(layout.servers),

@@ -38,8 +38,15 @@ from .layout import (
 )
 from .node import Node, ensure_node_modules, find_node
 from .offer import ensure_environments
-from .running import Child, find_children, is_port_free, start_child, wait_until_healthy
-from .settings import Choices, IamClient, write_settings
+from .running import (
+    Child,
+    find_children,
+    hold_port,
+    hold_ports,
+    start_child,
+    wait_until_healthy,
+)
+from .settings import PORTS, Choices, IamClient, write_settings
 from .warden import start_warden, stop_warden
 
 DEMO_FACILITY = Path(__file__).parent / "facility.yaml"
@@ -102,7 +109,7 @@ class _Up:
         self.facility_file = _own_facility_file(self.options.facility, self.layout)
         _check_place(self.facility_file, self.layout)
         self.layout.up_file.unlink(missing_ok=True)
-        self._check_port()
+        self._hold_port()
         self.node = find_node()
         self.modules = ensure_node_modules(self.node, cache=cache_dir(), say=self.say)
         environments = ensure_environments(facility, self.options.images, self.say)
@@ -126,10 +133,13 @@ class _Up:
         """End what is left of Dask clusters: they outlive their gateway, not `up`."""
         end_all_below(self.layout.clusters)
 
-    def _check_port(self) -> None:
-        if not is_port_free(self.options.port):
+    def _hold_port(self) -> None:
+        """Keep the public port: nobody is given it until the proxy listens there."""
+        try:
+            self.stack.enter_context(hold_port(self.options.port))
+        except OSError as error:
             msg = f"Port {self.options.port} on 127.0.0.1 is taken; choose another with --port."
-            raise LocalError(msg)
+            raise LocalError(msg) from error
 
     def _catch_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -190,7 +200,8 @@ class _Up:
             node_folders=_node_folders(self.node, self.modules),
             node_modules=self.modules,
         )
-        write_settings(self.layout, choices)
+        ports = self.stack.enter_context(hold_ports(len(PORTS)))
+        write_settings(self.layout, choices, ports)
         child = start_child(
             "hub",
             [
