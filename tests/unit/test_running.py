@@ -56,6 +56,7 @@ def test_who_does_not_answer_is_named_when_the_hub_does_not_come(tmp_path):
     with hold_port(0) as port:
         url = f"http://127.0.0.1:{port}/"
         try:
+            hub.wait_for_line("up", seconds=60)
             with pytest.raises(LocalError) as refused:
                 wait_until_healthy(url, hub, layout, threading.Event(), 1.0)
         finally:
