@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter
 from .facility import ActiveWhile
 from .messages import Message
 from .quota import Fullness
+from .recheck import EndRule
 from .storage import AreaKind, Kind
 from .storage_messages import Enforcement
 
@@ -140,6 +141,31 @@ class TreeOfMine(Message):
     fullness: Fullness
 
 
+class AccessEnd(Message):
+    """That a server ends because its person lost access, or what it was started with.
+
+    ``ends_at`` is when it is stopped; until then work can be saved. ``reason`` is for
+    the person.
+    """
+
+    rule: EndRule
+    reason: str
+    since: float
+    ends_at: float
+
+
+class TokenOfMine(Message):
+    """The access token in the server: until when it is good, and how long it was at first.
+
+    ``expires_at`` is None where there is no token. ``problem`` says in words why it
+    cannot be renewed, or why there is none; empty: all is well.
+    """
+
+    expires_at: float | None
+    lifetime_seconds: float | None
+    problem: str
+
+
 class HistoryLine(Message):
     """A line of the audit about the person: who did what to whom, with which result."""
 
@@ -186,6 +212,23 @@ class StorageEvent(Message):
     volume_is_full: bool
 
 
+class AccessEvent(Message):
+    """Whether my server has to end for access that I lost; None: it has not."""
+
+    kind: Literal["access"] = "access"
+    end: AccessEnd | None
+
+
+class TokenEvent(Message):
+    """How the token in my server is; None where the facility gives none.
+
+    The server's own extension says this: it sees the token's folder, the service not.
+    """
+
+    kind: Literal["token"] = "token"
+    token: TokenOfMine | None
+
+
 class HistoryEvent(Message):
     """The newest lines about me, oldest first; later events carry only new lines."""
 
@@ -194,7 +237,13 @@ class HistoryEvent(Message):
 
 
 PanelEvent = Annotated[
-    MeEvent | LifetimeEvent | ClustersEvent | StorageEvent | HistoryEvent,
+    MeEvent
+    | LifetimeEvent
+    | ClustersEvent
+    | StorageEvent
+    | AccessEvent
+    | TokenEvent
+    | HistoryEvent,
     Field(discriminator="kind"),
 ]
 

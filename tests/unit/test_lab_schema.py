@@ -15,4 +15,6 @@ def test_the_labs_schema_is_what_the_model_gives():
 
 def test_the_labs_schema_names_every_kind_of_event():
     kinds = json.loads(FILE.read_text("utf8"))["discriminator"]["mapping"]
-    assert set(kinds) == {"me", "lifetime", "clusters", "storage", "history"}
+    assert set(kinds) == {
+        *("me", "lifetime", "clusters", "storage", "access", "token", "history")
+    }

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from worlds import plan_of
 
-from jupyterhub_af.policy import messages, panel, storage_messages
+from jupyterhub_af.policy import messages, panel, recheck, storage_messages
 from jupyterhub_af.policy.messages import (
     Account,
     AccountRequest,
@@ -24,6 +24,8 @@ from jupyterhub_af.policy.messages import (
     plan_to_json,
 )
 from jupyterhub_af.policy.panel import (
+    AccessEnd,
+    AccessEvent,
     Busy,
     ClusterOfMine,
     ClustersEvent,
@@ -37,9 +39,12 @@ from jupyterhub_af.policy.panel import (
     Purge,
     Restored,
     StorageEvent,
+    TokenEvent,
+    TokenOfMine,
     TreeOfMine,
     panel_schema,
 )
+from jupyterhub_af.policy.recheck import LoginNote, RecheckReply, RecheckRequest
 from jupyterhub_af.policy.storage_messages import (
     LargeEntry,
     LargestReply,
@@ -196,8 +201,26 @@ GOOD: dict[type[Message], dict[str, object]] = {
         "telling": "0" * 32,
     },
 }
+ACCESS_END = {
+    "rule": "denied",
+    "reason": "The account anna may not use this.",
+    "since": 1795000000.0,
+    "ends_at": 1795000300.0,
+}
+MY_TOKEN = {
+    "expires_at": 1795003600.0,
+    "lifetime_seconds": 3600.0,
+    "problem": "",
+}
 GOOD |= {
     MeEvent: {"kind": "me", "me": GOOD[Me]},
+    AccessEnd: ACCESS_END,
+    AccessEvent: {"kind": "access", "end": ACCESS_END},
+    TokenOfMine: MY_TOKEN,
+    TokenEvent: {"kind": "token", "token": MY_TOKEN},
+    RecheckRequest: {"user": "anna"},
+    RecheckReply: {"status": "allowed", "checked_at": 1795000000.0},
+    LoginNote: {"user": "anna"},
     LifetimeEvent: {"kind": "lifetime", "lifetime": LIFETIME},
     ClustersEvent: {"kind": "clusters", "clusters": [MY_CLUSTER], "dask": DASK},
     HistoryEvent: {"kind": "history", "lines": [LINE]},
@@ -212,7 +235,7 @@ NESTED = {"FacilityOfMine", "ServerOfMine", "AreaOfMine", "LeftOutOfMine"}
 
 
 def test_every_message_is_in_the_table():
-    modules = (messages, panel, storage_messages)
+    modules = (messages, panel, recheck, storage_messages)
     kinds = [kind for module in modules for kind in vars(module).values()]
     made = {k for k in kinds if isinstance(k, type) and issubclass(k, Message)}
     assert {k.__name__ for k in made} - NESTED - {"Message"} <= {
@@ -222,7 +245,15 @@ def test_every_message_is_in_the_table():
 
 def test_the_schema_of_the_panel_describes_every_kind_of_event():
     kinds = panel_schema()["discriminator"]["mapping"]
-    assert set(kinds) == {"me", "lifetime", "clusters", "storage", "history"}
+    assert set(kinds) == {
+        "me",
+        "lifetime",
+        "clusters",
+        "storage",
+        "access",
+        "token",
+        "history",
+    }
 
 
 @pytest.mark.parametrize("kind", GOOD)

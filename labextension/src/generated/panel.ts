@@ -1,6 +1,7 @@
 /* Made from schema-panel/panel.json by `jlpm types`; do not edit. */
 
-export type PanelEvent = MeEvent | LifetimeEvent | ClustersEvent | StorageEvent | HistoryEvent;
+export type PanelEvent =
+  MeEvent | LifetimeEvent | ClustersEvent | StorageEvent | AccessEvent | TokenEvent | HistoryEvent;
 
 /**
  * Who I am changed: always the first event.
@@ -160,6 +161,45 @@ export interface TreeOfMine {
   quota_bytes: number | null;
   enforced_by: ('btrfs' | 'xfs' | 'accounting') | null;
   fullness: 'ok' | 'near' | 'full';
+}
+/**
+ * Whether my server has to end for access that I lost; None: it has not.
+ */
+export interface AccessEvent {
+  kind: 'access';
+  end: AccessEnd | null;
+}
+/**
+ * That a server ends because its person lost access, or what it was started with.
+ *
+ * ``ends_at`` is when it is stopped; until then work can be saved. ``reason`` is for
+ * the person.
+ */
+export interface AccessEnd {
+  rule: 'denied' | 'suspended' | 'aup-unsigned' | 'login-needed' | 'expired' | 'withheld';
+  reason: string;
+  since: number;
+  ends_at: number;
+}
+/**
+ * How the token in my server is; None where the facility gives none.
+ *
+ * The server's own extension says this: it sees the token's folder, the service not.
+ */
+export interface TokenEvent {
+  kind: 'token';
+  token: TokenOfMine | null;
+}
+/**
+ * The access token in the server: until when it is good, and how long it was at first.
+ *
+ * ``expires_at`` is None where there is no token. ``problem`` says in words why it
+ * cannot be renewed, or why there is none; empty: all is well.
+ */
+export interface TokenOfMine {
+  expires_at: number | null;
+  lifetime_seconds: number | null;
+  problem: string;
 }
 /**
  * The newest lines about me, oldest first; later events carry only new lines.
