@@ -67,7 +67,9 @@ class Endings:
         """Read what was written down before this process started."""
         with self._store.read() as session:
             rows = session.scalars(select(EndingRow))
-            self._endings = {(row.user, row.server_name): _to_ending(row) for row in rows}
+            self._endings = {
+                (row.user, row.server_name): _to_ending(row) for row in rows
+            }
 
     @property
     def all(self) -> tuple[Ending, ...]:

@@ -58,10 +58,13 @@ class Schedule:
         self.bounds = bounds
         self._checked = dict(checked)
         self._people: dict[str, _Person] = {}
-        self._next_at = 0.0
+        self._last_at = float("-inf")
 
     def __len__(self) -> int:
         return len(self._people)
+
+    def __contains__(self, user: str) -> bool:
+        return user in self._people
 
     def take(self, users: Collection[str], now: float) -> None:
         """Take the list of who has anything running; others are not looked at."""
@@ -70,6 +73,8 @@ class Schedule:
                 self._people[user] = self._newcomer(user, now)
         for user in self._people.keys() - set(users):
             del self._people[user]
+        # what is left is about people who have nothing running any more
+        self._checked.clear()
 
     def want(self, user: str, now: float) -> None:
         """Have a person looked at as soon as may be, also one who is new here."""
@@ -90,17 +95,13 @@ class Schedule:
         if not open_now:
             opens = [self._people[user].opens_at - now for _, user in waiting]
             return None, min(opens, default=float("inf"))
-        pause = self._pause(open_now, now)
-        # the last pause holds, unless somebody came who cannot wait as long
-        wait = min(self._next_at, self._last_at + pause) - now if self._next_at else 0
+        wait = self._last_at + self._pause(open_now, now) - now
         if wait > 0:
             return None, wait
-        self._last_at, self._next_at = now, now + pause
+        self._last_at = now
         user = open_now[0][1]
         self._people[user].is_asked = True
         return user, 0
-
-    _last_at = 0.0
 
     def note(self, user: str, reply: RecheckReply, now: float) -> None:
         """Take an answer."""
@@ -116,6 +117,12 @@ class Schedule:
         person = self._people.get(user)
         if person is not None:
             self._settle(person, self._retry(now), now)
+
+    def release(self, user: str) -> None:
+        """Take it that nobody asks about a person any more."""
+        person = self._people.get(user)
+        if person is not None:
+            person.is_asked = False
 
     # what is known
 

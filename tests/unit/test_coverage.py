@@ -100,7 +100,11 @@ def ask(plan: ServerPlan, groups, text: str = "") -> str | None:
             "researcher1", OWN_IMAGE, {"cygno"}, None, id="an image that was typed"
         ),
         pytest.param(
-            "admin1", {}, {"hackathon"}, None, id="no administrator any more, but allowed"
+            "admin1",
+            {},
+            {"hackathon"},
+            None,
+            id="no administrator any more, but allowed",
         ),
     ],
 )
@@ -114,7 +118,12 @@ def test_a_running_server_is_held_to_the_groups_of_today(person, choice, groups,
     [
         pytest.param([("dodas:5", "dodas:6")], None, id="a newer image is for later"),
         pytest.param(
-            [("slug: small, cores: 1, memory: 2G", "slug: small, cores: 2, memory: 1G")],
+            [
+                (
+                    "slug: small, cores: 1, memory: 2G",
+                    "slug: small, cores: 2, memory: 1G",
+                )
+            ],
             None,
             id="other numbers of a size are for later",
         ),
@@ -145,7 +154,9 @@ def test_an_edit_counts_as_far_as_it_is_about_access(edits, words):
 
 
 def test_an_image_that_the_pattern_no_longer_lets_in_is_refused():
-    text = edited((r"registry\.example\.org/users/", r"registry\.example\.org/checked/"))
+    text = edited(
+        (r"registry\.example\.org/users/", r"registry\.example\.org/checked/")
+    )
     found = ask(plan_of("researcher1", **OWN_IMAGE), {"cygno"}, text)
     assert "registry.example.org/users/a/b:1" in found
     assert "must match" in found
