@@ -28,8 +28,7 @@ from dask_gateway_server.models import Cluster, User
 from pydantic import ValidationError
 from traitlets import Float, Unicode, default
 
-from jupyterhub_af.policy.caller import Caller, server_of
-from jupyterhub_af.policy.panel import AccessEnd
+from jupyterhub_af.policy.caller import Caller, scope_of, server_of
 
 from .growth import (
     asks_for_more,
@@ -152,23 +151,14 @@ class FacilityAuthenticator(Authenticator):
         self, request: web.Request, key: bytes, *, wants_more: bool
     ) -> User:
         """Return who may still look and stop, with a token that the hub has refused."""
-        known = self._known.get(key)
-        ending = await self._ending_of(request, known)
-        if known is None or ending is None:
-            self._known.pop(key, None)
+        self._known.pop(key, None)
+        ending = await ending_of(request, key.hex())
+        if ending is None:
             raise unaccepted(request)
         if wants_more:
             raise refuse_ended(request, ending)
-        return known.user
-
-    async def _ending_of(
-        self, request: web.Request, known: Known | None
-    ) -> AccessEnd | None:
-        if known is None or not isinstance(known.user, ServerUser):
-            return None
-        if known.user.server_name is None:
-            return None
-        return await ending_of(request, known.user.name, known.user.server_name)
+        place = (ending.user, ending.server_name)
+        return ServerUser(Caller(name=place[0], scopes=frozenset({scope_of(*place)})))
 
     async def _ask(self, token: str) -> Caller:
         url = f"{self.hub_api_url}/user"

@@ -309,15 +309,13 @@ class FacilityBackend(Backend):
         self._dashboards[cluster_name] = news.dashboard_address
         most = max(self._most_for(cluster), 0)
         wanted = self.wanted_workers(cluster_name)
-        if news.count > wanted and await self._ends(cluster):
+        if news.count > wanted and await self.endings.ends(
+            cluster.username, cluster.config.server_name
+        ):
             most = min(most, wanted)
         msg = self._clamp(cluster, news, most)
         await super().on_cluster_heartbeat(cluster_name, msg)
         self.note_change()
-
-    async def _ends(self, cluster: models.Cluster) -> bool:
-        server = (cluster.username, cluster.config.server_name)
-        return await self.endings.find(*server) is not None
 
     def _clamp(
         self, cluster: models.Cluster, news: Heartbeat, most: int

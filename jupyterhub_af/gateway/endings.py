@@ -1,23 +1,23 @@
 """Which servers end because their persons lost access: the service knows.
 
-It keeps the deadline. Asked is only where the hub refused a token, or a scheduler wants
-more workers, and an answer holds for a moment.
+It keeps the deadline, and which tokens of such a server were good before. Asked is only
+where the hub refused a token, or a scheduler wants more workers, and an answer about a
+server holds for a moment.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
 from jupyterhub_af.line.peer import Peer, PeerAwayError, PeerRefusedError
-from jupyterhub_af.policy.panel import AccessEnd
+from jupyterhub_af.policy.recheck import ServerEnding
 
 KEEP_SECONDS = 2.0
 MOST_KEPT = 1000
-_At = tuple[str, str]
 
 
 class Endings:
@@ -28,25 +28,31 @@ class Endings:
     ) -> None:
         self._service = service
         self._log = log
-        self._found: dict[_At, tuple[float, AccessEnd | None]] = {}
+        self._found: dict[tuple[str, str], tuple[float, bool]] = {}
 
-    async def find(self, user: str, server_name: str) -> AccessEnd | None:
-        """Return how a server ends; None where it goes on, or the service is away."""
+    async def of_token(self, digest: str) -> ServerEnding | None:
+        """Return how the server ends that a token of this SHA-256 sum was of."""
+        return await self._ask({"token": digest})
+
+    async def ends(self, user: str, server_name: str) -> bool:
+        """Tell whether a server ends; it does not while the service is away."""
         at, now = (user, server_name), time.monotonic()
-        since, ending = self._found.get(at, (-KEEP_SECONDS, None))
+        since, is_so = self._found.get(at, (-KEEP_SECONDS, False))
         if now - since >= KEEP_SECONDS:
-            ending = await self._ask(user, server_name)
+            ending = await self._ask({"user": user, "server": server_name})
+            is_so = ending is not None
             if len(self._found) >= MOST_KEPT:
                 self._found.clear()
-            self._found[at] = (now, ending)
-        return ending
+            self._found[at] = (now, is_so)
+        return is_so
 
-    async def _ask(self, user: str, server_name: str) -> AccessEnd | None:
-        path = f"/internal/endings?user={quote(user, safe='')}&server={quote(server_name, safe='')}"
+    async def _ask(self, query: dict[str, str]) -> ServerEnding | None:
+        path = f"/internal/endings?{urlencode(query)}"
         try:
-            return AccessEnd.model_validate_json(await self._service.call("GET", path))
+            answer = await self._service.call("GET", path)
+            return ServerEnding.model_validate_json(answer)
         except PeerRefusedError:
             return None
         except (PeerAwayError, ValidationError) as error:
-            self._log.error("Could not ask how a server of %s ends: %s", user, error)
+            self._log.error("Could not ask which servers end: %s", error)
             return None

@@ -12,7 +12,7 @@ from aiohttp import web
 from dask_gateway_server.backends.base import PublicException
 from dask_gateway_server.models import User
 
-from jupyterhub_af.policy.panel import AccessEnd
+from jupyterhub_af.policy.recheck import ServerEnding
 
 if TYPE_CHECKING:
     from .backend import FacilityBackend
@@ -37,11 +37,9 @@ async def asks_for_more(request: web.Request) -> bool:
     )
 
 
-async def ending_of(
-    request: web.Request, user: str, server_name: str
-) -> AccessEnd | None:
-    """Return how a server ends whose person lost access; None where it does not."""
-    return await backend_of(request).endings.find(user, server_name)
+async def ending_of(request: web.Request, digest: str) -> ServerEnding | None:
+    """Return how the server ends that a refused token was of; None if it was of none."""
+    return await backend_of(request).endings.of_token(digest)
 
 
 async def check_growth(request: web.Request, user: User) -> None:
@@ -55,7 +53,7 @@ async def check_growth(request: web.Request, user: User) -> None:
         raise web.HTTPConflict(reason=str(error)) from None
 
 
-def refuse_ended(request: web.Request, ending: AccessEnd) -> web.HTTPException:
+def refuse_ended(request: web.Request, ending: ServerEnding) -> web.HTTPException:
     """Return the refusal of anything new in a server that ends."""
     words = _one_line(
         f"Your access to this facility has ended, so nothing new starts. {ending.reason}"
@@ -67,7 +65,7 @@ def refuse_ended(request: web.Request, ending: AccessEnd) -> web.HTTPException:
 
 
 def unaccepted(request: web.Request) -> web.HTTPUnauthorized:
-    """Return the refusal of a token that nobody here has seen accepted."""
+    """Return the refusal of a token that is not a good one, and not one of a server that ends."""
     contact = backend_of(request).catalogue.last.facility.contact
     words = (
         "The hub does not accept this token: it has expired, or your access to this "

@@ -6,6 +6,7 @@ tests, over HTTP, with the cluster's own token.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -31,7 +32,7 @@ from worlds import FACILITY_TEXT, plan_of
 from jupyterhub_af.gateway.backend import FacilityBackend, size_of
 from jupyterhub_af.policy.dask import ClusterUse
 from jupyterhub_af.policy.messages import AuditEvent, Clusters, plan_to_json
-from jupyterhub_af.policy.panel import AccessEnd
+from jupyterhub_af.policy.recheck import ServerEnding
 
 SERVICE = "access:services!service=dask-gateway"
 STUDENT = ["hackathon", "hackathon/students", "hackathon/gw"]
@@ -80,7 +81,7 @@ class FakeNeighbours:
 
     tokens: dict[str, dict[str, object]] = field(default_factory=dict)
     plans: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    endings: dict[tuple[str, str], AccessEnd] = field(default_factory=dict)
+    endings: dict[str, ServerEnding] = field(default_factory=dict)
     told: list[Clusters] = field(default_factory=list)
     audit: list[AuditEvent] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -110,17 +111,16 @@ class FakeNeighbours:
         scope = f"access:servers!server={name}/{server}"
         return self.add(name, scope, SERVICE, groups=STUDENT)
 
-    def end_access(self, name: str, token: str, server: str = "") -> AccessEnd:
+    def end_access(self, name: str, token: str) -> None:
         """Refuse a token as the hub does when access ends; the server ends soon."""
         del self.tokens[token]
-        end = AccessEnd(
-            rule="denied",
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        self.endings[digest] = ServerEnding(
+            user=name,
+            server_name="",
             reason="Your groups no longer open the facility. Ask support@example.org.",
-            since=time.time(),
             ends_at=time.time() + 300,
         )
-        self.endings[name, server] = end
-        return end
 
     def answer_hub(self, token: str) -> tuple[int, bytes]:
         self.asked.append(token)
@@ -140,17 +140,22 @@ class FakeNeighbours:
             self.audit.append(AuditEvent.model_validate_json(body))
             return 204, b""
         query = parse_qs(urlsplit(path).query, keep_blank_values=True)
-        at = (query["user"][0], query["server"][0])
         if path.startswith("/internal/endings?"):
-            if at not in self.endings:
-                words = {"message": "This server goes on.", "rule": "ending-unknown"}
-                return 404, json.dumps(words).encode()
-            return 200, self.endings[at].model_dump_json().encode()
+            return self._answer_ending({key: value[0] for key, value in query.items()})
+        at = (query["user"][0], query["server"][0])
         plan = self.plans.get(at)
         if plan is None:
             words = {"message": "No start of this server is recorded.", "rule": "plan"}
             return 404, json.dumps(words).encode()
         return 200, plan
+
+    def _answer_ending(self, query: dict[str, str]) -> tuple[int, bytes]:
+        at = (query.get("user"), query.get("server"))
+        for digest, ending in self.endings.items():
+            if digest == query.get("token") or at == (ending.user, ending.server_name):
+                return 200, ending.model_dump_json().encode()
+        words = {"message": "No such server ends.", "rule": "ending-unknown"}
+        return 404, json.dumps(words).encode()
 
     def lines_of(self, name: str, count: int) -> list[tuple[str, str, str, str]]:
         """Return a person's lines in the audit once there are so many, and no more."""

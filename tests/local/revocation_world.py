@@ -12,10 +12,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
-from facility_world import Person, RunningFacility, descendants, running_facility
+from facility_world import Form, Person, RunningFacility, descendants, running_facility
 
 RECHECK_SECONDS = 5
 # what a busy machine may add to a bound
@@ -215,6 +215,24 @@ def watch(facility: RunningFacility, name: str, **options: str) -> Watched:
     # the server has seen one token, and the gateway the server's
     assert watched.server_with_old_credential() == watched.gateway() == "open"
     return watched
+
+
+def log_in_again(person: Person) -> httpx.Response:
+    """Return the page where a new login ends: the facility's, or the IAM's refusal."""
+    page = person.http.get(person.at("hub/oauth_login"))
+    has_sent_password = False
+    while str(page.url).startswith(person.facility.iam_url):
+        form = Form(page.text)
+        if "login" in form.fields:
+            if has_sent_password:
+                return page
+            has_sent_password = True
+            form.fields["login"] = person.username
+            form.fields["password"] = person.facility.password(person.username)
+        page = person.http.post(
+            urljoin(str(page.url), form.action or ""), data=form.fields
+        )
+    return page
 
 
 def oauth_token_of(person: Person, environment: dict[str, str]) -> str:

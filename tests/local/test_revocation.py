@@ -24,6 +24,7 @@ from revocation_world import (
     change,
     counts,
     facility_with_bounds,
+    log_in_again,
     set_groups,
     watch,
 )
@@ -136,7 +137,7 @@ def let_fall(
     for row, who in watched.items():
         wait_until(lambda who=who: not who.has_server(), what=f"the end, {row.says}")
         found[row].ended_seconds = time.monotonic() - begin
-        page = who.person.log_in()
+        page = log_in_again(who.person)
         found[row].page_after_login = (page.status_code, page.text)
     return found
 
