@@ -74,6 +74,18 @@ class LoginNote(Message):
     user: Name
 
 
+class ServerEnding(Message):
+    """service → gateway: this server ends, because its person lost access.
+
+    ``reason`` is for the person; ``ends_at`` is in seconds since 1970 (UTC).
+    """
+
+    user: Name
+    server_name: str
+    reason: str
+    ends_at: float
+
+
 def explain_end(rule: EndRule, facility: Facility, access: Access) -> Sentence:
     """Return what a person reads when their access ends: why, and whom to ask."""
     if rule == "denied" and access.reason is not None:

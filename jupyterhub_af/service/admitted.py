@@ -39,7 +39,11 @@ class Admitted:
 
     def find(self, token: str) -> Place | None:
         """Return the server that a token was of when it was let in."""
-        return self._places.get(digest_of(token))
+        return self.find_digest(digest_of(token))
+
+    def find_digest(self, digest: str) -> Place | None:
+        """Return the server that the token of a sum was of."""
+        return self._places.get(digest)
 
     def digests_of(self, place: Place) -> tuple[str, ...]:
         """Return the sums of a server's tokens."""

@@ -33,6 +33,7 @@ from .changes import Changes
 from .courtesy import Courtesy
 from .desk import Desk
 from .ender import Ender
+from .ending_routes import make_ending_routes
 from .endings import Endings
 from .gate import Gate
 from .gateway_api import GatewayApi
@@ -187,7 +188,8 @@ class ServiceApp(Application):
         ender = Ender(desk, hub_api)
         most = self.recheck_calls_per_second
         rechecks = Rechecks(desk, hub_api, ender.judge, calls_per_second=most)
-        gate = _make_gate(hub, Courtesy(desk, rechecks.look_at_refused))
+        courtesy = Courtesy(desk, rechecks.look_at_refused)
+        gate = _make_gate(hub, courtesy)
         listeners, streams = Listeners(), Streams(desk, gate)
         reaper = self._make_reaper(desk, hub_api, hub.api_token)
         keeper = Keeper(
@@ -196,7 +198,13 @@ class ServiceApp(Application):
         watch = self._make_watch(desk)
         try:
             self._listen(
-                make_internal_application(desk, self._admin_routes(desk, hub_api)),
+                make_internal_application(
+                    desk,
+                    [
+                        *self._admin_routes(desk, hub_api),
+                        *make_ending_routes(desk, courtesy),
+                    ],
+                ),
                 listeners,
                 make_public_application(desk, self.prefix, gate, streams),
             )

@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable
 
 from jupyterhub_af.policy.caller import Caller, scope_of, server_of
 
+from .admitted import digest_of
 from .desk import Desk
+from .endings import Ending
 
 
 class Courtesy:
@@ -34,7 +36,14 @@ class Courtesy:
 
         They have no groups any more, as far as this service is concerned.
         """
-        place = self._desk.admitted.find(token)
+        ending = await self.ending_of(digest_of(token))
+        if ending is None:
+            return None
+        return Caller(name=ending.user, scopes=frozenset({scope_of(*ending.place)}))
+
+    async def ending_of(self, digest: str) -> Ending | None:
+        """Return how the server ends that a refused token belongs to, if it does."""
+        place = self._desk.admitted.find_digest(digest)
         if place is None:
             return None
         if self._desk.endings.find(place) is None:
@@ -42,4 +51,4 @@ class Courtesy:
         ending = self._desk.endings.find(place)
         if ending is None or ending.ends_at <= self._desk.clock():
             return None
-        return Caller(name=place[0], scopes=frozenset({scope_of(*place)}))
+        return ending

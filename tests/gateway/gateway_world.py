@@ -6,6 +6,7 @@ tests, over HTTP, with the cluster's own token.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +32,7 @@ from worlds import FACILITY_TEXT, plan_of
 from jupyterhub_af.gateway.backend import FacilityBackend, size_of
 from jupyterhub_af.policy.dask import ClusterUse
 from jupyterhub_af.policy.messages import AuditEvent, Clusters, plan_to_json
+from jupyterhub_af.policy.recheck import ServerEnding
 
 SERVICE = "access:services!service=dask-gateway"
 STUDENT = ["hackathon", "hackathon/students", "hackathon/gw"]
@@ -79,6 +81,7 @@ class FakeNeighbours:
 
     tokens: dict[str, dict[str, object]] = field(default_factory=dict)
     plans: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    endings: dict[str, ServerEnding] = field(default_factory=dict)
     told: list[Clusters] = field(default_factory=list)
     audit: list[AuditEvent] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -108,6 +111,17 @@ class FakeNeighbours:
         scope = f"access:servers!server={name}/{server}"
         return self.add(name, scope, SERVICE, groups=STUDENT)
 
+    def end_access(self, name: str, token: str) -> None:
+        """Refuse a token as the hub does when access ends; the server ends soon."""
+        del self.tokens[token]
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        self.endings[digest] = ServerEnding(
+            user=name,
+            server_name="",
+            reason="Your groups no longer open the facility. Ask support@example.org.",
+            ends_at=time.time() + 300,
+        )
+
     def answer_hub(self, token: str) -> tuple[int, bytes]:
         self.asked.append(token)
         if self.hub_answer:
@@ -126,11 +140,22 @@ class FakeNeighbours:
             self.audit.append(AuditEvent.model_validate_json(body))
             return 204, b""
         query = parse_qs(urlsplit(path).query, keep_blank_values=True)
-        plan = self.plans.get((query["user"][0], query["server"][0]))
+        if path.startswith("/internal/endings?"):
+            return self._answer_ending({key: value[0] for key, value in query.items()})
+        at = (query["user"][0], query["server"][0])
+        plan = self.plans.get(at)
         if plan is None:
             words = {"message": "No start of this server is recorded.", "rule": "plan"}
             return 404, json.dumps(words).encode()
         return 200, plan
+
+    def _answer_ending(self, query: dict[str, str]) -> tuple[int, bytes]:
+        at = (query.get("user"), query.get("server"))
+        for digest, ending in self.endings.items():
+            if digest == query.get("token") or at == (ending.user, ending.server_name):
+                return 200, ending.model_dump_json().encode()
+        words = {"message": "No such server ends.", "rule": "ending-unknown"}
+        return 404, json.dumps(words).encode()
 
     def lines_of(self, name: str, count: int) -> list[tuple[str, str, str, str]]:
         """Return a person's lines in the audit once there are so many, and no more."""
@@ -206,12 +231,14 @@ class GatewayProcess:
             "POST", "/v1/clusters/", token, json={"cluster_options": options}
         )
 
-    def make(self, token: str, **options: object) -> str:
+    def make(
+        self, token: str, said: Mapping[str, object] | None = None, **options: object
+    ) -> str:
         """Return the name of a new cluster whose scheduler has said that it runs."""
         answer = self.create(token, **options)
         assert answer.status_code == 201, answer.text
         name = str(answer.json()["name"])
-        assert self.beat(name).status_code == 200
+        assert self.beat(name, **(said or {})).status_code == 200
 
         def status() -> str:
             return str(self.ask("GET", f"/v1/clusters/{name}", token).json()["status"])

@@ -44,7 +44,12 @@ from jupyterhub_af.policy.panel import (
     TreeOfMine,
     panel_schema,
 )
-from jupyterhub_af.policy.recheck import LoginNote, RecheckReply, RecheckRequest
+from jupyterhub_af.policy.recheck import (
+    LoginNote,
+    RecheckReply,
+    RecheckRequest,
+    ServerEnding,
+)
 from jupyterhub_af.policy.storage_messages import (
     LargeEntry,
     LargestReply,
@@ -221,6 +226,12 @@ GOOD |= {
     RecheckRequest: {"user": "anna"},
     RecheckReply: {"status": "allowed", "checked_at": 1795000000.0},
     LoginNote: {"user": "anna"},
+    ServerEnding: {
+        "user": "anna",
+        "server_name": "",
+        "reason": "Your groups no longer open it. Ask support@example.org.",
+        "ends_at": 1795000300.0,
+    },
     LifetimeEvent: {"kind": "lifetime", "lifetime": LIFETIME},
     ClustersEvent: {"kind": "clusters", "clusters": [MY_CLUSTER], "dask": DASK},
     HistoryEvent: {"kind": "history", "lines": [LINE]},
