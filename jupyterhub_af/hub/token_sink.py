@@ -15,8 +15,8 @@ import asyncio
 import os
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,8 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OLD_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LONGEST_NUMBER = 64
+# what is done to a folder that is open
+_Act = Callable[[int], None]
 
 
 class TokenSinkError(AFError):
@@ -147,17 +149,9 @@ class FileTokenSink(TokenSink):
             os.close(folder)
 
 
-class _Act:
-    """What is done to a folder that is open."""
-
-    def __call__(self, folder: int) -> None: ...
-
-
 def _open_folder(root: int, name: str) -> int:
-    try:
+    with suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=root)
-    except FileExistsError:
-        pass
     folder = os.open(name, _FOLDER, dir_fd=root)
     if os.fstat(folder).st_uid != os.geteuid():
         os.close(folder)
@@ -196,10 +190,8 @@ def _give(descriptor: int, owner: Place) -> None:
 
 
 def _remove(folder: int, name: str) -> None:
-    try:
+    with suppress(FileNotFoundError):
         os.unlink(name, dir_fd=folder)
-    except FileNotFoundError:
-        pass
 
 
 def _empty(folder: int) -> None:

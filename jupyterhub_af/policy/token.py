@@ -17,7 +17,7 @@ from .sentence import Sentence, say
 from .storage import STRICT
 
 INSIDE = "/run/af/token"
-TOKEN = "token"
+TOKEN = "token"  # noqa: S105 - a file's name
 EXPIRES_AT = "expires_at"
 LIFETIME = "lifetime"
 PROBLEM = "problem"
@@ -123,5 +123,15 @@ def explain_broken(facility: Facility) -> Sentence:
     return say(
         "Your access token was renewed but could not be put into your server. Tell "
         "{contact}.",
+        contact=facility.contact,
+    )
+
+
+def explain_ended(facility: Facility) -> Sentence:
+    """Return what a person reads of the token once they have lost access."""
+    return say(
+        "Your access to {facility} has ended, and your access token is not renewed any "
+        "more. Ask {contact}.",
+        facility=facility.name,
         contact=facility.contact,
     )

@@ -339,7 +339,9 @@ def test_a_facility_without_tokens_plans_none():
 
 
 def test_a_profile_says_what_the_token_is_for():
-    token = "token: {audience: 'https://se.example.org', scopes: ['storage.read:/cygno']}"
+    token = (
+        "token: {audience: 'https://se.example.org', scopes: ['storage.read:/cygno']}"
+    )
     facility = parse_facility(
         edited(("slug: dodas-v5", f"slug: dodas-v5\n    {token}"))
     )
