@@ -191,12 +191,10 @@ BROKEN_RULES = (
         name="a server's idle timeout of zero",
     ),
     one(
-        25,
-        "profiles.0.token",
-        "is of no use, since iam.server_tokens is off (a map), switch it on, or leave "
-        "this key out",
+        39,
+        "profiles.2.token",
+        "is of no use, since iam.server_tokens is off (",
         ("iam:\n", "iam:\n  server_tokens: false\n"),
-        ("idle: 1h, longest: 12h}", "idle: 1h}\n    token: {audience: a}"),
         name="a token of a profile where servers have none",
     ),
     one(

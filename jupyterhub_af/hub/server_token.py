@@ -180,9 +180,12 @@ class ServerToken:
         access = await _fresh(source, user)
         if access is not None:
             await self._take(access)
-        elif self._life is None:
+        # a better reason may have been told already
+        if self._words:
+            return
+        if self._life is None:
             await self._tell(explain_missing(self._facility()))
-        if self._life is not None and self._life.is_late(self._now()):
+        elif self._life.is_late(self._now()):
             await self._tell(explain_late(self._facility()))
 
     async def _look(self) -> TokenLife | None:

@@ -26,7 +26,7 @@ from jupyterhub_af.policy.token import EXPIRES_AT, LIFETIME, PROBLEM, TOKEN, Tok
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OLD_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_LONGEST_NUMBER = 64
+_LONGEST_NUMBER = 12
 # what is done to a folder that is open
 _Act = Callable[[int], None]
 
@@ -208,5 +208,6 @@ def _read_number(folder: int, name: str) -> float | None:
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, encoding="ascii", errors="replace") as file:
-        text = file.read(_LONGEST_NUMBER).strip()
-    return float(text) if text.isdecimal() else None
+        text = file.read(_LONGEST_NUMBER + 2).strip()
+    is_number = text.isdecimal() and len(text) <= _LONGEST_NUMBER
+    return float(text) if is_number else None

@@ -332,7 +332,12 @@ def test_a_rescue_differs_in_its_home_and_has_no_clusters_and_no_token():
 
 
 def test_a_facility_without_tokens_plans_none():
-    facility = parse_facility(edited(("iam:\n", "iam:\n  server_tokens: false\n")))
+    facility = parse_facility(
+        edited(
+            ("iam:\n", "iam:\n  server_tokens: false\n"),
+            ("    token: {audience", "    # token: {audience"),
+        )
+    )
     plan = plan_of("student1", facility)
     assert plan.token is None
     assert "BEARER_TOKEN_FILE" not in plan.environment
