@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .hand_outs import NarrowRefusedError
-from .iam_client import IAMRefusedError, Tokens
+from .iam_answers import IAMRefusedError, Tokens
 from .strict_json import parse_object
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"

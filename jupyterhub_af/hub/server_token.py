@@ -114,7 +114,10 @@ class ServerToken:
             async with asyncio.timeout(START_SECONDS):
                 await self._ask(source, user)
         except TimeoutError:
-            await self._tell(explain_late(self._facility()))
+            await self._tell(explain_missing(self._facility()))
+        except Exception:
+            # a fault here is the token's alone: the server starts
+            self._log.exception("no token for the server of %s", user.name)
         return True
 
     async def take(self, access: AccessToken) -> None:

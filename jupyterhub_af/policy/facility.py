@@ -119,6 +119,7 @@ class Iam(_Model):
     server_tokens: StrictBool = Field(
         True,
         description="Whether servers hold their person's access token, always fresh.",
+    )
     recheck_by: Literal["grant", "introspection"] = Field(
         "grant",
         description="How groups are looked at again: by a refresh grant, or by "

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .facility import Facility, Profile
+from .freshness import needs_renewal
 from .names import make_slug
 from .sentence import Sentence, say
 from .storage import STRICT
@@ -26,8 +27,6 @@ VARIABLE = "BEARER_TOKEN_FILE"
 TOKEN_FILE = f"{INSIDE}/{TOKEN}"
 # this part of its life a token in a server always has left, while the IAM answers
 LEFT_PART = 0.2
-# asked for somewhat earlier, so that a slow answer is still in time
-RENEW_PART = 0.3
 # an IAM that does not say how long a token lives: as long as the shortest that are usual
 UNKNOWN_LIFETIME_SECONDS = 600.0
 
@@ -64,7 +63,7 @@ class TokenLife:
 
     def is_due(self, now: float) -> bool:
         """Tell whether it is time to ask for a new one."""
-        return self.expires_at - now < RENEW_PART * self.lifetime_seconds
+        return needs_renewal(self.obtained_at, self.expires_at, now)
 
     def is_late(self, now: float) -> bool:
         """Tell whether less of it is left than a server's token always has."""

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from jupyterhub_af.hub.iam_client import IAMRefusedError, Tokens
+from jupyterhub_af.hub.iam_answers import IAMRefusedError, Tokens
 from jupyterhub_af.hub.narrow_grant import (
     EXCHANGE,
     NarrowRequest,

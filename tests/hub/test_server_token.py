@@ -138,6 +138,12 @@ async def test_a_start_waits_for_no_token_that_does_not_come(world, monkeypatch)
     assert set(world.files()) == {"problem"}
 
 
+async def test_a_fault_of_the_source_stops_no_start(world):
+    world.source.fault = RuntimeError("a fault of ours")
+    assert await world.begin() is True
+    assert world.files() == {}
+
+
 async def test_a_folder_that_cannot_be_made_stops_no_start(tmp_path):
     world = World(tmp_path / "missing")
     assert await world.begin() is False
@@ -146,12 +152,12 @@ async def test_a_folder_that_cannot_be_made_stops_no_start(tmp_path):
 
 async def test_a_token_is_renewed_before_a_fifth_of_its_life_is_left(world):
     await world.begin()
-    await world.look(after=690)
+    await world.look(after=740)
     assert world.source.asked == 1
     await world.look(after=20)
     assert world.files() == {
-        "token": "wide-1710",
-        "expires_at": "2710",
+        "token": "wide-1760",
+        "expires_at": "2760",
         "lifetime": "1000",
     }
 
@@ -159,14 +165,14 @@ async def test_a_token_is_renewed_before_a_fifth_of_its_life_is_left(world):
 async def test_a_silent_iam_leaves_the_token_and_says_so_when_it_is_late(world):
     await world.begin()
     world.source.fault = IAMAwayError("no answer")
-    await world.look(after=750)
+    await world.look(after=760)
     assert "problem" not in world.files()
     await world.look(after=100)
     assert world.files()["token"] == "wide-1000"
     assert world.files()["problem"].startswith("The login service has not renewed")
     world.source.fault = None
     await world.look(after=10)
-    assert world.files()["token"] == "wide-1860"
+    assert world.files()["token"] == "wide-1870"
     assert "problem" not in world.files()
 
 
