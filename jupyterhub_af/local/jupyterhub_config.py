@@ -87,6 +87,8 @@ c.JupyterHub.load_roles = [
         "scopes": [
             "list:users",
             "read:servers",
+            # what a server that runs is held to
+            "read:users:groups",
             "delete:servers",
             # an account that is retired, renamed or deleted: sessions and tokens end;
             # renaming at the hub would need a scope that reads everybody's IAM tokens
