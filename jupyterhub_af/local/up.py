@@ -33,6 +33,7 @@ from .layout import (
     Layout,
     LocalError,
     ensure_layout,
+    forget_tokens,
     give_folder,
     write_private,
 )
