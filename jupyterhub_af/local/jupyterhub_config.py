@@ -46,6 +46,7 @@ c.ConfigurableHTTPProxy.pid_file = str(folder / "proxy.pid")
 c.LocalSpawner.environments = settings["environments"]
 c.LocalSpawner.volume = settings["volume"]
 c.LocalSpawner.run_dir = settings["servers"]
+c.LocalSpawner.tokens_dir = settings["tokens"]
 c.LocalSpawner.environment = {
     "AF_SERVICE_URL": f"{settings['url']}services/af/",
     "DASK_GATEWAY__ADDRESS": settings["gateway_url"],
