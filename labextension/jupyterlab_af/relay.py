@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
 # in the order that a tab is told them
-KINDS = ("me", "lifetime", "clusters", "storage", "history")
+KINDS = ("me", "lifetime", "clusters", "storage", "access", "history")
 HISTORY_LINES = 100
 RECENT_EVENTS = 64
 TAB_EVENTS = 64
