@@ -34,6 +34,7 @@ from .strict_json import parse_object
 
 if TYPE_CHECKING:
     from jupyterhub.handlers import BaseHandler
+    from jupyterhub.user import User
 else:
     BaseHandler = object
 
@@ -287,6 +288,12 @@ class UserDoor(ClosedDoor, UserAPIHandler):
     """A person. JupyterHub lets administrators rename them and change their login."""
 
     closed_methods = frozenset({"PATCH"})
+
+    def user_model(self, user: User) -> dict[str, Any]:
+        """Return what is shown of a person: never tokens, to nobody."""
+        model: dict[str, Any] = super().user_model(user)
+        model.pop("auth_state", None)
+        return model
 
 
 def make_door_handlers() -> list[tuple[str, type[web.RequestHandler]]]:

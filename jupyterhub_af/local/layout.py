@@ -82,6 +82,11 @@ class Layout:
         return self.root / "servers"
 
     @property
+    def tokens(self) -> Path:
+        """Return the folder of the access tokens in running servers."""
+        return self.root / "tokens"
+
+    @property
     def logs(self) -> Path:
         """Return the folder of the logs."""
         return self.root / "logs"
@@ -147,7 +152,7 @@ def ensure_layout(root: Path) -> Layout:
 def _make_folders(layout: Layout) -> None:
     layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     private = (layout.hub, layout.service, layout.agent, layout.servers, layout.logs)
-    for folder in (*private, layout.gateway, layout.clusters):
+    for folder in (*private, layout.gateway, layout.clusters, layout.tokens):
         folder.mkdir(exist_ok=True, mode=0o700)
     layout.areas.mkdir(exist_ok=True, mode=0o711)
     # everybody's files are reached through mounts that root makes; this keeps others out

@@ -71,6 +71,9 @@ Image = Annotated[
     BeforeValidator(values.check_image),
     WithJsonSchema(values.IMAGE_SCHEMA),
 ]
+Scope = Annotated[
+    StrictStr, BeforeValidator(values.check_scope), WithJsonSchema(values.SCOPE_SCHEMA)
+]
 ActiveWhile = Literal["kernels", "clusters"]
 AccessMode = Annotated[
     Literal["ReadWriteMany", "ReadOnlyMany"], BeforeValidator(values.check_access_mode)
@@ -112,6 +115,15 @@ class Iam(_Model):
     )
     courtesy_seconds: Annotated[StrictInt, Field(ge=0, le=86400)] = Field(
         300, description="Time to save between losing access and the server's end."
+    )
+    server_tokens: StrictBool = Field(
+        True,
+        description="Whether servers hold their person's access token, always fresh.",
+    )
+    recheck_by: Literal["grant", "introspection"] = Field(
+        "grant",
+        description="How groups are looked at again: by a refresh grant, or by "
+        "introspection where the IAM's client ends old access tokens at a refresh.",
     )
 
 
@@ -192,10 +204,14 @@ class Placement(_Model):
 
 
 class Token(_Model):
-    """What the access token in the server is for."""
+    """What the access token in the server is for, as the IAM's client may have it."""
 
-    audience: Text | None = None
-    scopes: Annotated[tuple[Text, ...], BeforeValidator(values.check_not_text)] = ()
+    audience: Scope | None = Field(
+        None, description="The one service that may accept it. Absent: as the IAM says."
+    )
+    scopes: Annotated[tuple[Scope, ...], BeforeValidator(values.check_not_text)] = (
+        Field((), description="All that it opens. Empty: what the login got.")
+    )
 
 
 class Lifetime(_Model):

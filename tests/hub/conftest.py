@@ -19,7 +19,8 @@ from ports import free_port
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fake_iam import CLIENT_ID, CLIENT_SECRET, FakeIAM, FakeService
+from fake_iam import CLIENT_ID, CLIENT_SECRET, FakeIAM
+from fake_service import FakeService
 
 from jupyterhub_af.hub import templates_dir
 from jupyterhub_af.hub.authenticator import IAMAuthenticator

@@ -304,3 +304,51 @@ def test_an_event_of_another_shape_is_none(event):
 def test_an_id_that_could_be_something_else_is_left_out():
     event = Event("me", '{"kind": "me",\n "me": 1}', "1\nevent: back")
     assert check_event(event) == Event("me", '{"kind":"me","me":1}', "")
+
+
+def token_event(**token):
+    return Event("token", json.dumps({"kind": "token", "token": token}))
+
+
+@run
+async def test_a_tab_is_told_what_the_server_says_itself(service):
+    async with following(service) as relay:
+        relay.say_own(token_event(problem=""))
+        tab = relay.join("")
+        assert kinds(await read(tab, FIRST + 1)) == ["token", "back", *WHOLE]
+        relay.say_own(token_event(problem="new"))
+        (event,) = await read(tab, 1)
+        assert json.loads(event.data)["token"] == {"problem": "new"}
+        later = await read(relay.join(""), FIRST)
+        assert kinds(later) == [*WHOLE[:-1], "token", "history"]
+        # the service's last event still ends the state, and nobody's own has a number
+        assert [event.id for event in later] == [*[""] * len(WHOLE), "e-6"]
+
+
+@run
+async def test_a_tab_that_comes_again_is_told_the_servers_own_again(service):
+    async with following(service) as relay:
+        tab = relay.join("")
+        last_id = (await read(tab, FIRST))[-1].id
+        relay.leave(tab)
+        relay.say_own(token_event(problem="new"))
+        assert kinds(await read(relay.join(last_id), 1)) == ["token"]
+
+
+@run
+async def test_what_holds_the_servers_own_secret_or_is_no_event_is_dropped(service):
+    async with following(service) as relay:
+        relay.say_own(token_event(problem=CREDENTIAL))
+        relay.say_own(Event("token", "no JSON"))
+        relay.say_own(Event("other", '{"kind":"other"}'))
+        assert kinds(await read(relay.join(""), FIRST)) == ["back", *WHOLE]
+
+
+@run
+async def test_the_service_has_no_word_in_what_is_the_servers_own(service):
+    async with following(service) as relay:
+        tab = relay.join("")
+        await read(tab, FIRST)
+        service.publish({"kind": "token", "token": None})
+        service.publish(history(3))
+        assert kinds(await read(tab, 1)) == ["history"]
