@@ -54,6 +54,8 @@ _SERVER_ARGUMENTS = (
     "--KernelManager.transport=ipc",
     # "you may not write here" instead of an internal error; every image of ours has it
     "--ServerApp.contents_manager_class=jupyterlab_af.contents.FacilityContentsManager",
+    # work can be saved after access ended; the server's own token stays in its process
+    "--ServerApp.identity_provider_class=jupyterlab_af.hub_auth.FacilityIdentityProvider",
     # a database that locks has no place on an area
     "--NotebookNotary.db_file=/tmp/jupyter-signatures.db",
 )

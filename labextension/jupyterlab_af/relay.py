@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
 # in the order that a tab is told them
-KINDS = ("me", "lifetime", "clusters", "storage", "token", "history")
+KINDS = ("me", "lifetime", "clusters", "storage", "access", "token", "history")
 # what this server says itself: the service cannot see it
 OWN_KINDS = frozenset({"token"})
 HISTORY_LINES = 100
