@@ -116,7 +116,7 @@ class Audit:
         """Return the same events with all that was kept of them."""
         with self._store.read() as session:
             return tuple(
-                KeptEvent(time=_time_of(row).timestamp(), event=_to_event(row))
+                KeptEvent(time=time_of(row).timestamp(), event=to_event(row))
                 for row in _find_about(session, user, count)
             )
 
@@ -136,9 +136,7 @@ class Audit:
         """Return the newest events, newest first."""
         query = select(EventRow).order_by(EventRow.id.desc()).limit(count)
         with self._store.read() as session:
-            return [
-                Kept(_time_of(row), _to_event(row)) for row in session.scalars(query)
-            ]
+            return [Kept(time_of(row), to_event(row)) for row in session.scalars(query)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +180,18 @@ def _find_about(
     return [rows[number] for number in sorted(rows)[-count:]]
 
 
+def names_of(session: Session, name: str) -> list[str]:
+    """Return all names of the person who has, or had, this one: the one of today first.
+
+    A name that is nobody's is alone: a process, a Unix name, somebody who was refused.
+    """
+    former = session.get(FormerNameRow, name)
+    if former is not None:
+        now = select(AccountRow.name).where(AccountRow.uid == former.uid)
+        name = session.scalar(now) or name
+    return [name, *_names_before(session, name)]
+
+
 def _names_before(session: Session, user: str) -> list[str]:
     """Return the names that a person had before; they are nobody else's."""
     uid = select(AccountRow.uid).where(AccountRow.name == user).scalar_subquery()
@@ -189,13 +199,14 @@ def _names_before(session: Session, user: str) -> list[str]:
     return list(session.scalars(names))
 
 
-def _to_event(row: EventRow) -> AuditEvent:
+def to_event(row: EventRow) -> AuditEvent:
+    """Return the event of a row."""
     return AuditEvent.model_validate(
         {name: getattr(row, name) for name in AuditEvent.model_fields}
     )
 
 
-def _time_of(row: EventRow) -> datetime:
+def time_of(row: EventRow) -> datetime:
     """Return when an event was kept; SQLite forgets the zone, and it is UTC."""
     return row.time.replace(tzinfo=row.time.tzinfo or UTC)
 
@@ -203,7 +214,7 @@ def _time_of(row: EventRow) -> datetime:
 def _to_line(row: EventRow) -> HistoryLine:
     return HistoryLine(
         id=row.id,
-        at=_time_of(row).timestamp(),
+        at=time_of(row).timestamp(),
         actor=row.actor,
         action=row.action,
         target=row.target,
