@@ -33,6 +33,7 @@ from .changes import Changes
 from .desk import Desk
 from .gate import Gate
 from .gateway_api import GatewayApi
+from .housekeeping import Housekeeping
 from .hub_api import HubApi
 from .internal import make_internal_application
 from .keeper import Duties, Keeper
@@ -178,7 +179,7 @@ class ServiceApp(Application):
         listeners, streams = Listeners(), Streams(desk, gate)
         hub_api = HubApi(hub.api_url, hub.api_token)
         keeper = self._make_keeper(desk, hub_api, hub.api_token)
-        watch = self._make_watch(desk)
+        watch, housekeeping = self._make_watch(desk), Housekeeping(desk)
         try:
             self._listen(
                 make_internal_application(desk, self._admin_routes(desk, hub_api)),
@@ -187,6 +188,7 @@ class ServiceApp(Application):
             )
             stopping = _stop_event()
             keeper.start()
+            housekeeping.start()
             if watch is not None:
                 watch.start()
             self._write_pid()
@@ -195,6 +197,7 @@ class ServiceApp(Application):
             self.log.info("Stopped")
         finally:
             stops = [] if watch is None else [watch.stop]
+            stops.append(housekeeping.stop)
             await _close(desk, keeper.stop, *stops, streams.stop, listeners.close)
             self._remove_pid()
 

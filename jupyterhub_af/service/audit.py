@@ -10,7 +10,8 @@ import asyncio
 import importlib.resources
 import logging
 import re
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +40,8 @@ _MAIL = re.compile(r"[^\s@<>\"',;:()]+@[^\s@<>\"',;:()]+\.[^\s@<>\"',;:()]+")
 _LONGEST_DETAIL = 500
 # The name of this service as an actor.
 PROCESS = "af"
+# a facility file that was edited; the rule is the digest of what came into force
+EDIT = "facility.edit"
 # what a listener tells the one call of `record` that it works for: a task has the
 # context of the call that made it
 _kept: ContextVar[asyncio.Future[None]] = ContextVar("kept")
@@ -49,9 +52,14 @@ class Audit:
     """Take events and keep them."""
 
     def __init__(
-        self, store: Store, *, handlers: Sequence[logging.Handler] = ()
+        self,
+        store: Store,
+        *,
+        handlers: Sequence[logging.Handler] = (),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
+        self._clock = clock
         self._events = EventLogger(handlers=list(handlers))
         schema = importlib.resources.files(__package__) / "events" / "audit.yaml"
         self._events.register_event_schema(schema.read_text("utf8"))
@@ -93,7 +101,9 @@ class Audit:
 
     def _insert(self, event: AuditEvent) -> None:
         row = EventRow(
-            time=datetime.now(UTC), person=person_of(event.target), **event.model_dump()
+            time=datetime.fromtimestamp(self._clock(), UTC),
+            person=person_of(event.target),
+            **event.model_dump(),
         )
         with self._store.write() as session:
             session.add(row)
@@ -126,6 +136,17 @@ class Audit:
             select(EventRow.action)
             .where(EventRow.person == person_of(target))
             .where(EventRow.target == target, EventRow.action.in_(actions))
+            .order_by(EventRow.id.desc())
+            .limit(1)
+        )
+        with self._store.read() as session:
+            return session.scalar(query) or ""
+
+    def last_digest(self) -> str:
+        """Return the digest of the facility that last came into force; empty if none."""
+        query = (
+            select(EventRow.rule)
+            .where(EventRow.action == EDIT, EventRow.result == "done")
             .order_by(EventRow.id.desc())
             .limit(1)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from admin_world import place_running
@@ -145,7 +145,7 @@ def put(store, count: int, *, since: float, actors=("anna", "bob")) -> None:
     """Put many lines into a database, one a second."""
     rows = [
         {
-            "time": datetime.fromtimestamp(since + number).astimezone(),
+            "time": datetime.fromtimestamp(since + number, UTC),
             "actor": actors[number % len(actors)],
             "action": "server.start" if number % 3 else "login",
             "target": str(number),
