@@ -105,6 +105,9 @@ def _add_up(commands: Commands) -> None:
         metavar="NAME,...",
         help="images to build beside the default profile's, or all",
     )
+    up.add_argument(
+        "--debug", action="store_true", help="have every process log all that it does"
+    )
     up.set_defaults(run=_run_up)
 
 
@@ -142,6 +145,7 @@ def _run_up(parsed: argparse.Namespace) -> int:
         client_secret_file=parsed.client_secret_file,
         named_servers=parsed.named_servers,
         images=parsed.images,
+        debug=parsed.debug,
     )
     return run_up(options, say=_say)
 

@@ -16,6 +16,12 @@ from jupyterhub import orm
 from jupyterhub_af.hub import acts
 from jupyterhub_af.line import audit
 
+pytestmark = [
+    pytest.mark.hub,
+    # JupyterHub 5.5's own event schemas
+    pytest.mark.filterwarnings("ignore:The `version` property of an event schema"),
+]
+
 ADMIN = FakeAccount(
     "sub-admin",
     {"preferred_username": "root1", "groups": ["facility", "facility/admins"]},
