@@ -23,7 +23,8 @@ from facility_world import RunningFacility, descendants
 
 LARGEST_BYTES = 64 * 1024 * 1024
 _JWT = re.compile(rb"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}")
-# three letters of base64 stand for a JWT's first two, wherever it begins
+# what could be one in base64
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 _HIDDEN_JWT = re.compile(rb"[A-Za-z0-9+/_-]{80,}={0,2}")
 
 
@@ -85,9 +86,11 @@ def _has_id_token(content: bytes) -> bool:
     """Tell whether there is a JWT with the nonce that only ID tokens have."""
     hidden = [content]
     for text in _HIDDEN_JWT.findall(content):
-        if b"ZXlK" in text[:8]:
-            with suppress(ValueError):
-                hidden.append(base64.b64decode(text[text.index(b"ZXlK") :] + b"=="))
+        plain = text.rstrip(b"=").translate(_STANDARD)
+        # a run may begin anywhere in the four letters that stand for three
+        for first in range(4):
+            whole = plain[first : first + (len(plain) - first) // 4 * 4]
+            hidden.append(base64.b64decode(whole))
     return any(_is_id_token(jwt) for text in hidden for jwt in _JWT.findall(text))
 
 

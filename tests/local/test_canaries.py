@@ -206,7 +206,8 @@ def test_no_secret_of_the_facility_is_anywhere_but_in_its_place(world):
     use_badly(world, person, kernel)
     world.collect()
     assert {canary.kind for canary in world.canaries()} == NINE
-    assert find_leaks(world.canaries(), world.haystacks()) == []
+    leaks = find_leaks(world.canaries(), world.haystacks())
+    assert not leaks, "\n".join(leaks)
     plant(world.facility, world.canaries())
     found = find_leaks(world.canaries(), world.haystacks())
     assert {leak.partition(" in ")[0] for leak in found} == NINE
