@@ -21,24 +21,27 @@ from traitlets import Float, TraitError, Unicode, default
 from jupyterhub_af.line.peer import PeerAwayError
 from jupyterhub_af.policy.access import Access, resolve_access
 from jupyterhub_af.policy.errors import AFError
+from jupyterhub_af.policy.freshness import Word, hear_groups
 from jupyterhub_af.policy.identity import make_identity
 from jupyterhub_af.policy.messages import Account, AccountRequest, AuditEvent
 
 from .acts import watch_acts
+from .auth_record import AuthRecord, to_auth_state
 from .doors import make_door_handlers
-from .facility_aware import FacilityAware
 from .flood import bound_strangers, is_stranger
-from .iam_client import IAMClient, Person, Tokens
+from .iam_answers import Person, Tokens
+from .iam_client import IAMClient
 from .id_token import UnverifiedError
+from .live_access import LiveAccess
 from .metrics import count_dropped_group_values
 from .pages import make_page_handlers
+from .recheck import make_recheck_handlers
 from .refused_login import AccessRefusedError, SignInError, to_sign_in_error
 from .secret_file import read_secret
 from .sign_in import IAMCallbackHandler, IAMLoginHandler, nonce_of
 
 if TYPE_CHECKING:
     from jupyterhub.handlers import BaseHandler
-    from jupyterhub.user import User
 
 # settings of the hub that would decide beside the facility file
 _DECIDED_BY_FACILITY = (
@@ -61,7 +64,7 @@ def _is_user(handler: BaseHandler, name: str) -> bool:
     return handler.db.execute(_USER_ID, {"name": name}).first() is not None
 
 
-class IAMAuthenticator(FacilityAware, OAuthenticator):
+class IAMAuthenticator(LiveAccess, OAuthenticator):
     """Log people in through INDIGO IAM."""
 
     login_handler = IAMLoginHandler
@@ -102,19 +105,6 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
     @default("login_service")
     def _default_login_service(self) -> str:
         return "INDIGO IAM"
-
-    @default("auth_refresh_age")
-    def _default_auth_refresh_age(self) -> int:
-        return self.facility().iam.recheck_seconds
-
-    @default("auth_refresh_strict")
-    def _default_auth_refresh_strict(self) -> bool:
-        # JupyterHub 6.1 has the trait; without it a withdrawn account's tokens go on
-        return True
-
-    @default("refresh_pre_spawn")
-    def _default_refresh_pre_spawn(self) -> bool:
-        return False
 
     def __init__(self, **kwargs: Any) -> None:
         """Refuse to be made without a valid facility file."""
@@ -161,6 +151,7 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
             *super().get_handlers(app),
             *make_door_handlers(),
             *make_page_handlers(),
+            *make_recheck_handlers(),
         ]
 
     def iam(self) -> IAMClient:
@@ -199,9 +190,15 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
         """Return the form for the token endpoint, with the secret of the file."""
         params = super().build_access_tokens_request_params(handler, data)
         params.pop("client_secret", None)
-        if self.client_secret_file:
-            params["client_secret"] = read_secret(Path(self.client_secret_file))
+        params.update(self.client_credentials())
         return {key: value for key, value in params.items() if value is not None}
+
+    def client_credentials(self) -> dict[str, str]:
+        """Return what identifies this hub at the IAM, the secret fresh from its file."""
+        credentials = {"client_id": self.client_id}
+        if self.client_secret_file:
+            credentials["client_secret"] = read_secret(Path(self.client_secret_file))
+        return credentials
 
     async def authenticate(
         self,
@@ -281,14 +278,21 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
     ) -> dict[str, Any]:
         """Return what the hub keeps, encrypted: tokens to renew, and who it was."""
         tokens: Tokens = token_info["tokens"]
-        return {
-            "access_token": tokens.access_token,
-            "refresh_token": tokens.refresh_token,
-            "scope": list(tokens.scopes),
-            "iss": user_info["iss"],
-            "sub": user_info["sub"],
-            "groups": user_info["groups"],
-        }
+        person: Person = token_info["person"]
+        now, lives = self.clock(), tokens.expires_in
+        record = AuthRecord(
+            access_token=tokens.access_token,
+            refresh_token=tokens.refresh_token,
+            scopes=tokens.scopes,
+            issuer=user_info["iss"],
+            subject=user_info["sub"],
+            word=hear_groups(Word(), frozenset(user_info["groups"]), now),
+            login_at=now,
+            auth_time=person.auth_time,
+            token_obtained_at=now,
+            token_expires_at=None if lives is None else now + lives,
+        )
+        return to_auth_state(record)
 
     async def get_user_groups(self, auth_state: Mapping[str, Any]) -> set[str]:
         """Return the groups that become the hub's."""
@@ -326,28 +330,3 @@ class IAMAuthenticator(FacilityAware, OAuthenticator):
             result="allowed" if access.may_log_in else "refused",
         )
         await self.audit_writer().write(event)
-
-    async def refresh_user(
-        self,
-        user: User,
-        handler: BaseHandler | None = None,
-        **kwargs: Any,
-    ) -> bool | dict[str, Any]:
-        """Decide again with the groups of the last login and the facility file of now.
-
-        An edited file so takes effect without a new login, and an IAM that is away
-        locks nobody out, because it is not asked: new groups come with the next login
-        only. On a denial the hub's groups are emptied, since the hub keeps them.
-        """
-        access = self.access_of(user)
-        if not access.may_log_in:
-            self.log.warning("withdrew the login of %s: no allowed group", user.name)
-            user.sync_groups([])
-            return False
-        if access.admin == user.admin:
-            return True
-        return {
-            "name": user.name,
-            "admin": access.admin,
-            "groups": sorted(access.identity.groups),
-        }

@@ -149,7 +149,7 @@ class Discovery:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._issuer = issuer
-        self._url = f"{issuer.removesuffix('/')}/.well-known/openid-configuration"
+        self.url = f"{issuer.removesuffix('/')}/.well-known/openid-configuration"
         self._timeout_seconds = timeout_seconds
         self._log = log
         self._clock = clock
@@ -179,7 +179,7 @@ class Discovery:
     async def _fetch(self) -> bool:
         """Fetch the document; tell whether it is one to use."""
         try:
-            answer = await ask_iam(self._url, timeout_seconds=self._timeout_seconds)
+            answer = await ask_iam(self.url, timeout_seconds=self._timeout_seconds)
             if answer.status != 200:
                 msg = f"the answer was {answer.status}"
                 raise DiscoveryError(msg)

@@ -35,6 +35,7 @@ from .strict_json import parse_object
 
 if TYPE_CHECKING:
     from jupyterhub.handlers import BaseHandler
+    from jupyterhub.user import User
 else:
     BaseHandler = object
 
@@ -298,6 +299,12 @@ class UserDoor(ClosedDoor, UserAPIHandler):
         """Forget a person; a server that runs is stopped by who asked for that."""
         with stop_by(self, self.find_user(user_name)):
             await super().delete(user_name)
+
+    def user_model(self, user: User) -> dict[str, Any]:
+        """Return what is shown of a person: never tokens, to nobody."""
+        model: dict[str, Any] = super().user_model(user)
+        model.pop("auth_state", None)
+        return model
 
 
 def make_door_handlers() -> list[tuple[str, type[web.RequestHandler]]]:

@@ -1,4 +1,4 @@
-"""The hub as a client of the IAM: from an authorization code to a person.
+"""The hub as a client of the IAM: from an authorization code to a person, and again.
 
 Everything that reaches the rest of the hub went through here: tokens are wrapped so
 that no log shows them, and claims are verified ones.
@@ -9,15 +9,23 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
-from jupyterhub_af.policy.errors import AFError
 from jupyterhub_af.policy.groups import GroupsRead, read_groups
 
 from .discovery import KEEP_FAILURE_SECONDS, Discovery, Endpoints
-from .iam_http import ask_iam
+from .iam_answers import (
+    IAMRefusedError,
+    Introspected,
+    Person,
+    Tokens,
+    auth_time_of,
+    check_username,
+    parse_answer,
+    to_refusal,
+    to_tokens,
+)
+from .iam_http import IAMAwayError, ask_iam
 from .id_token import (
-    MAX_TOKEN_BYTES,
     Expected,
     UnknownKeyError,
     UnverifiedError,
@@ -25,40 +33,13 @@ from .id_token import (
     verify_id_token,
 )
 from .key_set import KeySet
-from .strict_json import parse_object
-
-KNOWN_ERRORS = frozenset(
-    {"invalid_client", "unauthorized_client", "invalid_grant", "unauthorized"}
-)
 
 
-class IAMRefusedError(AFError):
-    """Carry the IAM's refusal: ``code`` is one of ``KNOWN_ERRORS``, or ``other``."""
+class OtherSubjectError(UnverifiedError):
+    """Say that the IAM's answer is about somebody else."""
 
-    def __init__(self, code: str, status: int) -> None:
-        self.code = code
-        self.status = status
-        super().__init__(f"The IAM refused with {status} {code}.")
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """What a code was exchanged for; ``repr`` shows none of it."""
-
-    access_token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False)
-    id_token: object = field(repr=False)
-    scopes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who has logged in, by verified claims."""
-
-    issuer: str
-    subject: str
-    preferred_username: str
-    groups: GroupsRead
+    def __init__(self) -> None:
+        super().__init__("subject-changed")
 
 
 class IAMClient:
@@ -95,7 +76,7 @@ class IAMClient:
         return found.endpoints
 
     async def exchange(self, form: Mapping[str, str]) -> Tokens:
-        """Return the tokens for a code.
+        """Return the tokens for a grant: a code's, a refresh token's, an exchange's.
 
         Raises
         ------
@@ -106,12 +87,52 @@ class IAMClient:
         answer = await ask_iam(
             endpoints.token, timeout_seconds=self._timeout_seconds, form=form
         )
-        body = _parse(answer.body, "token-answer")
+        body = parse_answer(answer.body, "token-answer")
         if answer.status != 200 or "error" in body:
-            code = body.get("error")
-            known = isinstance(code, str) and code in KNOWN_ERRORS
-            raise IAMRefusedError(str(code) if known else "other", answer.status)
-        return _to_tokens(body)
+            raise to_refusal(body, answer.status)
+        return to_tokens(body)
+
+    async def introspect(self, form: Mapping[str, str]) -> Introspected:
+        """Return what the IAM says of a token; raises as ``exchange`` does."""
+        endpoints = (await self._discovery.find()).endpoints
+        answer = await ask_iam(
+            endpoints.introspection, timeout_seconds=self._timeout_seconds, form=form
+        )
+        body = parse_answer(answer.body, "introspection")
+        if answer.status != 200 or not isinstance(body.get("active"), bool):
+            raise to_refusal(body, answer.status)
+        return Introspected(body["active"] is True, body)
+
+    async def answers(self) -> bool:
+        """Tell whether the IAM answers at all: one small question, nothing shown to it."""
+        try:
+            await ask_iam(self._discovery.url, timeout_seconds=self._timeout_seconds)
+        except IAMAwayError:
+            return False
+        return True
+
+    async def confirm(
+        self, tokens: Tokens, subject: str, auth_time: int | None, groups_claim: str
+    ) -> GroupsRead:
+        """Return the groups that refreshed tokens name, of the same person and login.
+
+        A refresh may bring no new ID token: then userinfo says it.
+        """
+        claims: Mapping[str, object] = {"sub": subject}
+        if tokens.id_token is not None:
+            claims = await self._verify(tokens.id_token, None)
+            _require_same(claims, subject, auth_time)
+        return await self.find_groups(claims, tokens.access_token, groups_claim)
+
+    async def find_groups(
+        self, claims: Mapping[str, object], access_token: str, groups_claim: str
+    ) -> GroupsRead:
+        """Return the groups of verified claims, or where they say none, of userinfo."""
+        groups = read_groups(claims, claim=groups_claim)
+        if groups.is_present:
+            return groups
+        more = await self._userinfo(access_token, check_subject(claims))
+        return read_groups(more, claim=groups_claim)
 
     async def identify(self, tokens: Tokens, nonce: str, groups_claim: str) -> Person:
         """Return whom the tokens are about.
@@ -123,15 +144,19 @@ class IAMClient:
         groups = read_groups(claims, claim=groups_claim)
         username = claims.get("preferred_username")
         if username is None or not groups.is_present:
-            more = await self._userinfo(tokens, check_subject(claims))
+            more = await self._userinfo(tokens.access_token, check_subject(claims))
             username = more.get("preferred_username") if username is None else username
             if not groups.is_present:
                 groups = read_groups(more, claim=groups_claim)
         return Person(
-            self.issuer, check_subject(claims), _check_username(username), groups
+            self.issuer,
+            check_subject(claims),
+            check_username(username),
+            groups,
+            auth_time_of(claims),
         )
 
-    async def _verify(self, id_token: object, nonce: str) -> dict[str, object]:
+    async def _verify(self, id_token: object, nonce: str | None) -> dict[str, object]:
         url = (await self._discovery.find()).endpoints.key_set
         expected = Expected(self.issuer, self._client_id, nonce)
         keys = await self._keys.keys(url)
@@ -141,55 +166,30 @@ class IAMClient:
             keys = await self._keys.keys_again(url)
         return verify_id_token(id_token, keys, expected, now=self._now())
 
-    async def _userinfo(self, tokens: Tokens, subject: str) -> dict[str, object]:
+    async def _userinfo(self, access_token: str, subject: str) -> dict[str, object]:
         endpoints = (await self._discovery.find()).endpoints
         answer = await ask_iam(
             endpoints.userinfo,
             timeout_seconds=self._timeout_seconds,
-            bearer=tokens.access_token,
+            bearer=access_token,
         )
         if answer.status != 200:
             raise UnverifiedError("userinfo")
-        claims = _parse(answer.body, "userinfo")
+        claims = parse_answer(answer.body, "userinfo")
         if claims.get("sub") != subject:
             raise UnverifiedError("userinfo-subject")
         return claims
 
 
-def _parse(text: bytes, rule: str) -> dict[str, object]:
-    try:
-        return parse_object(text)
-    except ValueError:
-        raise UnverifiedError(rule) from None
+def _require_same(
+    claims: Mapping[str, object], subject: str, auth_time: int | None
+) -> None:
+    """Refuse a new ID token that is of another person, or of another login."""
+    if claims.get("sub") != subject:
+        raise OtherSubjectError
+    now = auth_time_of(claims)
+    if None not in (auth_time, now) and auth_time != now:
+        raise UnverifiedError("auth-time")
 
 
-def _to_tokens(body: Mapping[str, object]) -> Tokens:
-    access, refresh = body.get("access_token"), body.get("refresh_token")
-    scope = body.get("scope", "")
-    kind = body.get("token_type", "Bearer")
-    if not isinstance(kind, str) or kind.lower() != "bearer":
-        raise UnverifiedError("token-answer")
-    if not isinstance(access, str) or not _is_token(access):
-        raise UnverifiedError("token-answer")
-    if refresh is not None and not (isinstance(refresh, str) and _is_token(refresh)):
-        raise UnverifiedError("token-answer")
-    scopes = tuple(scope.split()) if isinstance(scope, str) else ()
-    return Tokens(access, refresh, body.get("id_token"), scopes)
-
-
-def _is_token(text: str) -> bool:
-    """Tell whether a text can stand in a header."""
-    return (
-        0 < len(text) <= MAX_TOKEN_BYTES
-        and text.isascii()
-        and text.isprintable()
-        and " " not in text
-    )
-
-
-def _check_username(username: object) -> str:
-    if not isinstance(username, str) or not 0 < len(username) <= 255:
-        raise UnverifiedError("username")
-    if not username.isprintable() or username != username.strip():
-        raise UnverifiedError("username")
-    return username
+__all__ = ["IAMClient", "IAMRefusedError", "OtherSubjectError", "Person", "Tokens"]

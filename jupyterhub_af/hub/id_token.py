@@ -57,7 +57,8 @@ class Expected:
 
     issuer: str
     client_id: str
-    nonce: str = field(repr=False)
+    # None: a refreshed token belongs to no request of a browser's
+    nonce: str | None = field(repr=False)
 
 
 def verify_id_token(
@@ -173,7 +174,9 @@ def _check_times(claims: Mapping[str, object], now: float) -> None:
         _require(not_before <= now + LEEWAY_SECONDS, "not-before")
 
 
-def _check_nonce(claims: Mapping[str, object], nonce: str) -> None:
+def _check_nonce(claims: Mapping[str, object], nonce: str | None) -> None:
+    if nonce is None:
+        return
     found = claims.get("nonce")
     _require(bool(nonce) and isinstance(found, str), "nonce")
     same = hmac.compare_digest(

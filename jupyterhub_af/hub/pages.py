@@ -27,7 +27,7 @@ from jupyterhub.handlers.pages import (
 )
 from tornado.web import StaticFileHandler
 
-from .asking import Asking, asking
+from .asking import Asking, asking, to_words
 from .doors import PlainNext, StrictForm
 from .flood import KnownCaller
 from .language import load_languages
@@ -125,7 +125,17 @@ class ServerPage(FacilityPage, UserUrlHandler):
 
 
 class LoginPage(FacilityPage, LoginHandler):
-    """Show the first page."""
+    """Show the first page; to whom lost access while logged in, why."""
+
+    def render_template(
+        self, name: str, sync: bool = False, **ns: Any
+    ) -> str | Awaitable[str]:
+        """Render the page with what ended."""
+        if name == "login.html":
+            user = self.get_current_user_cookie()
+            ended = self.authenticator.explain_end(user) if user else None
+            ns["ended"] = to_words(ended) if ended else ""
+        return super().render_template(name, sync=sync, **ns)
 
 
 class ProxyErrorPage(FacilityPage, ProxyErrorHandler):

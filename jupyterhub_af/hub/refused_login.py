@@ -8,7 +8,7 @@ from jupyterhub_af.policy.errors import AFError
 from jupyterhub_af.policy.facility import Facility
 from jupyterhub_af.policy.sentence import Sentence, say
 
-from .iam_client import IAMRefusedError
+from .iam_answers import IAMRefusedError
 from .iam_http import IAMAwayError
 from .id_token import UnverifiedError
 from .secret_file import SecretFileError

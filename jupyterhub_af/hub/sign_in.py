@@ -107,6 +107,7 @@ class IAMCallbackHandler(FacilityPage, OAuthCallbackHandler):
         except SignInError as error:
             await show_page(self, error)
             return
+        await self.authenticator.note_login(user)
         self.redirect(self.get_next_url(user))
 
     def set_login_cookie(self, user: User) -> None:

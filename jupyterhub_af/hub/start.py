@@ -38,7 +38,8 @@ from .compat import SpawnException, options_of_query
 from .disk import FORM_PATIENCE_SECONDS, PATIENCE_SECONDS, explain_disk
 from .facility_aware import FacilityAware
 from .form import parse_options, read_fields, render_form
-from .refusal import make_spawn_refusal
+from .live_access import LiveAccess
+from .refusal import make_spawn_refusal, refuse_unconfirmed
 
 if TYPE_CHECKING:
     from jupyterhub.user import User
@@ -108,6 +109,7 @@ class PlannedStart(FacilityAware):
         user_options: Mapping[str, Any]
         orm_spawner: Any
         handler: web.RequestHandler | None
+        authenticator: Any
 
     @default("options_form")
     def _default_options_form(self) -> Any:
@@ -196,6 +198,7 @@ class PlannedStart(FacilityAware):
             In words, if anything is withheld, missing or does not answer.
         """
         self._is_up = self._is_start_told = self.is_ended_by_hub = False
+        await self._confirm_groups()
         access = self.access_here()
         try:
             selection = select(access, self.user_options)
@@ -233,6 +236,17 @@ class PlannedStart(FacilityAware):
             len(reply.mended),
         )
         return plan
+
+    async def _confirm_groups(self) -> None:
+        """Refuse a start by groups that the IAM has not confirmed for too long."""
+        if not isinstance(self.authenticator, LiveAccess):
+            return
+        standing = await self.authenticator.confirm_for_start(self.user)
+        if standing.status == "allowed":
+            return
+        await self.record("server.start", rule=standing.status, result="refused")
+        access = self.access_of(self.user)
+        raise refuse_unconfirmed(standing.status, access)
 
     async def _record_plan(
         self, access: Access, selection: Selection, *, is_rescue: bool

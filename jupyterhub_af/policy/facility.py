@@ -113,6 +113,11 @@ class Iam(_Model):
     courtesy_seconds: Annotated[StrictInt, Field(ge=0, le=86400)] = Field(
         300, description="Time to save between losing access and the server's end."
     )
+    recheck_by: Literal["grant", "introspection"] = Field(
+        "grant",
+        description="How groups are looked at again: by a refresh grant, or by "
+        "introspection where the IAM's client ends old access tokens at a refresh.",
+    )
 
 
 class LoginRule(_Model):

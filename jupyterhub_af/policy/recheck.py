@@ -36,9 +36,19 @@ RecheckStatus = Literal[
 EndRule = Literal[
     "denied", "suspended", "aup-unsigned", "login-needed", "expired", "withheld"
 ]
-END_RULES: frozenset[RecheckStatus] = frozenset(
-    {"denied", "suspended", "aup-unsigned", "login-needed", "expired"}
-)
+_END_RULES: dict[RecheckStatus, EndRule] = {
+    "denied": "denied",
+    "suspended": "suspended",
+    "aup-unsigned": "aup-unsigned",
+    "login-needed": "login-needed",
+    "expired": "expired",
+}
+END_RULES: frozenset[RecheckStatus] = frozenset(_END_RULES)
+
+
+def to_end_rule(status: RecheckStatus) -> EndRule | None:
+    """Return the rule by which a status ends servers; None: it ends none."""
+    return _END_RULES.get(status)
 
 
 class RecheckRequest(Message):

@@ -1,10 +1,11 @@
-"""An IAM and a service register that speak at the wire, and can misbehave on request.
+"""An IAM that speaks at the wire, and can misbehave on request.
 
-Both refuse what they do not know, and remember it: a test ends with ``strangers == []``.
+It refuses what it does not know, and remembers it: a test ends with ``strangers == []``.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import functools
 import hashlib
@@ -14,7 +15,6 @@ import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 CLIENT_ID = "the-hub"
 CLIENT_SECRET = "the-hubs-secret-0123456789"
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 Json = dict[str, Any]
 
 
@@ -88,8 +89,19 @@ class FakeIAM:
         self.authorize_queries: list[dict[str, str]] = []
         self.strangers: list[str] = []
         self.secrets: list[str] = [CLIENT_SECRET]
+        # how refresh grants are answered: what is asked for, and what goes wrong
+        self.grants: list[Json] = []
+        self.rotates = True
+        self.clears_tokens = False
+        self.brings_id_token = True
+        self.lives = 3599
+        self.refuse_grant: tuple[int, Json] | None = None
+        self.hanging: dict[str, asyncio.Event] = {}
+        self.is_hanging = asyncio.Event()
+        self.may_exchange = False
         self._codes: dict[str, Json] = {}
-        self._access_tokens: set[str] = set()
+        self._access_tokens: dict[str, FakeAccount] = {}
+        self._refresh_tokens: dict[str, tuple[FakeAccount, str]] = {}
 
     def forget_codes(self) -> None:
         self._codes.clear()
@@ -114,6 +126,9 @@ class FakeIAM:
 
     async def _answer(self, request: web.Request) -> web.Response:
         self.calls.append(request.path)
+        if request.path in self.hanging:
+            self.is_hanging.set()
+            await self.hanging[request.path].wait()
         if request.path in self.status:
             status, text = self.status[request.path]
             return web.Response(
@@ -123,6 +138,7 @@ class FakeIAM:
             "/.well-known/openid-configuration": self._discovery,
             "/authorize": self._authorize,
             "/token": self._token,
+            "/introspect": self._introspect,
             "/userinfo": self._userinfo,
             "/jwk": self._jwk,
         }.get(request.path)
@@ -166,6 +182,8 @@ class FakeIAM:
         self.secrets.append(str(form.get("code_verifier")))
         if (form["client_id"], form["client_secret"]) != (CLIENT_ID, CLIENT_SECRET):
             return web.json_response({"error": "invalid_client"}, status=401)
+        if form["grant_type"] != "authorization_code":
+            return self._renew({key: str(value) for key, value in form.items()})
         query = self._codes.pop(str(form["code"]), None)
         verifier = hashlib.sha256(str(form["code_verifier"]).encode()).digest()
         if query is None or pack(verifier) != query["code_challenge"]:
@@ -179,29 +197,83 @@ class FakeIAM:
             "client_secret",
         }
         assert form["redirect_uri"] == query["redirect_uri"]
-        return web.json_response(self.change_answer(self._tokens(query)))
+        return web.json_response(self.change_answer(self._tokens(query, self.person)))
 
-    def _tokens(self, query: dict[str, str]) -> Json:
+    def _renew(self, form: dict[str, str]) -> web.Response:
+        """Answer a refresh grant, or a token exchange."""
+        self.grants.append(form)
+        if form["grant_type"] == EXCHANGE:
+            return self._exchange(form)
+        assert form["grant_type"] == "refresh_token"
+        if self.refuse_grant:
+            return web.json_response(self.refuse_grant[1], status=self.refuse_grant[0])
+        found = self._refresh_tokens.get(form["refresh_token"])
+        if found is None:
+            return web.json_response({"error": "invalid_grant"}, status=400)
+        person, scope = found
+        if self.clears_tokens:
+            self._access_tokens.clear()
+        if self.rotates:
+            del self._refresh_tokens[form["refresh_token"]]
+        tokens = self._tokens({"scope": form.get("scope", scope)}, person, scope)
+        if not self.rotates:
+            self._refresh_tokens.pop(tokens["refresh_token"])
+            tokens["refresh_token"] = form["refresh_token"]
+        if not self.brings_id_token:
+            del tokens["id_token"]
+        return web.json_response(self.change_answer(tokens))
+
+    def _exchange(self, form: dict[str, str]) -> web.Response:
+        person = self._access_tokens.get(form["subject_token"])
+        if not self.may_exchange or person is None:
+            return web.json_response({"error": "unauthorized_client"}, status=401)
+        access = secrets.token_urlsafe(24)
+        self._access_tokens[access] = person
+        self.secrets.append(access)
+        narrow = {"access_token": access, "token_type": "Bearer", "expires_in": 600}
+        return web.json_response(self.change_answer({**narrow, "scope": form["scope"]}))
+
+    async def _introspect(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        if (form["client_id"], form["client_secret"]) != (CLIENT_ID, CLIENT_SECRET):
+            return web.json_response({"error": "invalid_client"}, status=401)
+        person = self._access_tokens.get(str(form["token"]))
+        if person is None:
+            return web.json_response({"active": False})
+        return web.json_response({"active": True, "sub": person.sub, **person.claims})
+
+    def revoke(self) -> None:
+        """Forget every refresh token."""
+        self._refresh_tokens.clear()
+
+    def refreshes(self) -> int:
+        """Return how many refresh grants were asked for."""
+        return sum(form["grant_type"] == "refresh_token" for form in self.grants)
+
+    def _tokens(
+        self, query: dict[str, str], person: FakeAccount, scope: str = ""
+    ) -> Json:
         now = int(time.time())
         claims = {
             "iss": self.issuer,
-            "sub": self.person.sub,
+            "sub": person.sub,
             "aud": CLIENT_ID,
             "iat": now,
             "exp": now + 600,
             **({"nonce": query["nonce"]} if "nonce" in query else {}),
-            **self.person.claims,
+            **person.claims,
         }
         header = {"alg": "RS256", "kid": self.kid}
         id_token = sign(self.change_claims(claims), self.keys[self.kid], header)
         access, refresh = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
-        self._access_tokens.add(access)
+        self._access_tokens[access] = person
+        self._refresh_tokens[refresh] = (person, scope or query["scope"])
         self.secrets += [access, refresh, id_token, id_token.split(".")[1][:60]]
         return {
             "access_token": access,
             "refresh_token": refresh,
             "token_type": "Bearer",
-            "expires_in": 3599,
+            "expires_in": self.lives,
             "scope": query["scope"],
             "id_token": self.change_token(id_token),
         }
@@ -210,84 +282,5 @@ class FakeIAM:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or token not in self._access_tokens:
             return web.Response(status=401)
-        return web.json_response({"sub": self.person.sub, **self.person.userinfo})
-
-
-class FakeService:
-    """The register of accounts on a Unix socket; ``refuse`` makes it say no."""
-
-    def __init__(self, folder: Path) -> None:
-        self.url = f"unix:{folder}/service.sock"
-        self.secret_file = folder / "service.secret"
-        self.secret_file.write_text("between-hub-and-service\n")
-        self.secret_file.chmod(0o600)
-        self.accounts: dict[tuple[str, str], Json] = {}
-        self.requests: list[Json] = []
-        self.events: list[Json] = []
-        self.refuse: tuple[int, Json] | None = None
-        # paths that do not answer for a while, and what the agent's part says
-        self.away: set[str] = set()
-        self.refuse_ensure: tuple[int, Json] | None = None
-        self.rename: Callable[[str], str] = str.lower
-        self.strangers: list[str] = []
-
-    @asynccontextmanager
-    async def running(self):
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._answer)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.UnixSite(runner, self.url.removeprefix("unix:")).start()
-        try:
-            yield self
-        finally:
-            await runner.cleanup()
-
-    async def _answer(self, request: web.Request) -> web.Response:
-        secret = self.secret_file.read_text().strip()
-        if request.headers.get("Authorization") != f"Bearer {secret}":
-            refusal = {"message": "Wrong secret.", "rule": "secret"}
-            return web.json_response(refusal, status=401)
-        body = await request.json()
-        if request.path in self.away:
-            return web.Response(status=503)
-        if (request.method, request.path) == ("POST", "/internal/audit"):
-            self.events.append(body)
-            return web.Response(status=204)
-        if request.path in ("/internal/ids", "/internal/plans", "/internal/servers"):
-            return self._start(request.path, body)
-        if request.path in ("/ensure", "/usage"):
-            return self._agent(request.path)
-        if (request.method, request.path) == ("POST", "/internal/accounts"):
-            return self._account(body)
-        self.strangers.append(request.path)
-        return web.json_response({"message": "?", "rule": "path"}, status=404)
-
-    def _start(self, path: str, body: Json) -> web.Response:
-        """Answer the hub about a start."""
-        if path != "/internal/ids":
-            return web.Response(status=204)
-        gids = {group: 2000001 + n for n, group in enumerate(body["groups"])}
-        return web.json_response({"uid": 1000001, "gid": 1000001, "gids": gids})
-
-    def _agent(self, path: str) -> web.Response:
-        """Answer as the storage agent does."""
-        if path == "/ensure" and self.refuse_ensure:
-            return web.json_response(
-                self.refuse_ensure[1], status=self.refuse_ensure[0]
-            )
-        if path == "/ensure":
-            return web.json_response({"made": [], "mended": []})
-        return web.json_response({"usages": [], "free_bytes": 10**12})
-
-    def _account(self, body: Json) -> web.Response:
-        self.requests.append(body)
-        if self.refuse:
-            return web.json_response(self.refuse[1], status=self.refuse[0])
-        number = 1000001 + len(self.accounts)
-        name = self.rename(body["preferred_username"])
-        account = self.accounts.setdefault(
-            (body["issuer"], body["subject"]),
-            {"name": name, "uid": number, "gid": number},
-        )
-        return web.json_response(account)
+        person = self._access_tokens[token]
+        return web.json_response({"sub": person.sub, **person.userinfo})
