@@ -12,6 +12,7 @@ from pathlib import Path
 from jupyterhub_af import __version__
 
 from .account import add_account
+from .audit import add_audit
 from .backup import add_backup
 from .check import add_check
 from .commands import Commands
@@ -45,7 +46,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     looking = (add_check, add_show, add_plan, add_schema)
-    for add in (_add_up, *looking, add_account, add_backup):
+    for add in (_add_up, *looking, add_account, add_backup, add_audit):
         add(commands)
     return parser
 
@@ -104,6 +105,9 @@ def _add_up(commands: Commands) -> None:
         metavar="NAME,...",
         help="images to build beside the default profile's, or all",
     )
+    up.add_argument(
+        "--debug", action="store_true", help="have every process log all that it does"
+    )
     up.set_defaults(run=_run_up)
 
 
@@ -141,6 +145,7 @@ def _run_up(parsed: argparse.Namespace) -> int:
         client_secret_file=parsed.client_secret_file,
         named_servers=parsed.named_servers,
         images=parsed.images,
+        debug=parsed.debug,
     )
     return run_up(options, say=_say)
 

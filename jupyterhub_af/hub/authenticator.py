@@ -18,13 +18,14 @@ from pydantic import ValidationError
 from sqlalchemy import bindparam, select
 from traitlets import Float, TraitError, Unicode, default
 
-from jupyterhub_af.line.peer import PeerAwayError, PeerRefusedError
+from jupyterhub_af.line.peer import PeerAwayError
 from jupyterhub_af.policy.access import Access, resolve_access
 from jupyterhub_af.policy.errors import AFError
 from jupyterhub_af.policy.freshness import Word, hear_groups
 from jupyterhub_af.policy.identity import make_identity
 from jupyterhub_af.policy.messages import Account, AccountRequest, AuditEvent
 
+from .acts import watch_acts
 from .auth_record import AuthRecord, to_auth_state
 from .doors import make_door_handlers
 from .flood import bound_strangers, is_stranger
@@ -143,8 +144,10 @@ class IAMAuthenticator(LiveAccess, OAuthenticator):
 
     def get_handlers(self, app: Any) -> list[tuple[Any, ...]]:
         """Return the way through the IAM, and our doors and pages before the hub's own."""
+        strangers = bound_strangers(app)
+        watch_acts(app, self.audit_writer)
         return [
-            *bound_strangers(app),
+            *strangers,
             *super().get_handlers(app),
             *make_door_handlers(),
             *make_page_handlers(),
@@ -319,15 +322,11 @@ class IAMAuthenticator(LiveAccess, OAuthenticator):
         raise AccessRefusedError(self.facility(), access)
 
     async def _record(self, access: Access) -> None:
-        """Tell the service's audit of a login; a service that is away is only logged."""
+        """Tell the service's audit of a login; a service that is away, later."""
         event = AuditEvent(
             actor=access.identity.user,
             action="login",
             rule="" if access.may_log_in else "login-not-allowed",
             result="allowed" if access.may_log_in else "refused",
         )
-        body = event.model_dump_json().encode()
-        try:
-            await self.service_peer().call("POST", "/internal/audit", body=body)
-        except (PeerRefusedError, PeerAwayError) as error:
-            self.log.error("could not record a login of %s: %s", event.actor, error)
+        await self.audit_writer().write(event)

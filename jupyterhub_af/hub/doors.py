@@ -27,6 +27,7 @@ from tornado import web
 from jupyterhub_af.policy.errors import SelectionError
 from jupyterhub_af.policy.sentence import Sentence, say
 
+from .acts import stop_by
 from .compat import options_of_body
 from .flood import KnownCaller
 from .refusal import make_spawn_refusal
@@ -251,6 +252,11 @@ class ServerDoor(StrictDoor, UserServerAPIHandler):
         found = read_body(self.request.body, None)
         return options_of_body(found) if self.request.method == "POST" else found
 
+    async def delete(self, user_name: str, server_name: str = "") -> None:
+        """Stop a server; it tells the audit who asked for that."""
+        with stop_by(self, self.find_user(user_name), server_name):
+            await super().delete(user_name, server_name=server_name)
+
 
 class ClosedDoor(BaseHandler):
     """Refuse the changes that would decide beside the IAM and the facility file."""
@@ -288,6 +294,11 @@ class UserDoor(ClosedDoor, UserAPIHandler):
     """A person. JupyterHub lets administrators rename them and change their login."""
 
     closed_methods = frozenset({"PATCH"})
+
+    async def delete(self, user_name: str) -> None:
+        """Forget a person; a server that runs is stopped by who asked for that."""
+        with stop_by(self, self.find_user(user_name)):
+            await super().delete(user_name)
 
     def user_model(self, user: User) -> dict[str, Any]:
         """Return what is shown of a person: never tokens, to nobody."""

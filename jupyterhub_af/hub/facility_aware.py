@@ -13,6 +13,7 @@ from traitlets import Unicode
 from traitlets.config import LoggingConfigurable
 
 from jupyterhub_af.catalogue import Catalogue
+from jupyterhub_af.line.audit import AuditWriter
 from jupyterhub_af.line.peer import Peer
 from jupyterhub_af.policy.access import Access, resolve_access
 from jupyterhub_af.policy.facility import Facility
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _catalogues: dict[tuple[str, str], Catalogue] = {}
+_writers: dict[str, AuditWriter] = {}
 
 
 class FacilityAware(LoggingConfigurable):
@@ -80,6 +82,12 @@ class FacilityAware(LoggingConfigurable):
     def service_peer(self) -> Peer:
         """Return the line to the service."""
         return Peer("service", self.service_url, self.service_secret_file)
+
+    def audit_writer(self) -> AuditWriter:
+        """Return the process's one writer of lines for the service's audit."""
+        if self.service_url not in _writers:
+            _writers[self.service_url] = AuditWriter(self.service_peer(), self.log)
+        return _writers[self.service_url]
 
     def agent_peer(self) -> Peer:
         """Return the line to the storage agent."""

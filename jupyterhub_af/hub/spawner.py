@@ -269,7 +269,7 @@ class LocalSpawner(HoldsToken, LocalProcessSpawner):
         self._end_sandbox()
         await super().stop(now=True)
         await asyncio.to_thread(self._forget)
-        await self.record("server.stop")
+        self.is_ended_by_hub = True
 
     def get_state(self) -> dict[str, Any]:
         """Return what finds the server again after a hub restart."""

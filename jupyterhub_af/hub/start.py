@@ -32,6 +32,7 @@ from jupyterhub_af.policy.plan import Ids, ServerPlan, groups_of, make_plan, mou
 from jupyterhub_af.policy.selection import Selection, select, unknown_option
 from jupyterhub_af.policy.sentence import say
 
+from .acts import note_told
 from .asking import asking
 from .compat import SpawnException, options_of_query
 from .disk import FORM_PATIENCE_SECONDS, PATIENCE_SECONDS, explain_disk
@@ -43,6 +44,8 @@ from .refusal import make_spawn_refusal, refuse_unconfirmed
 if TYPE_CHECKING:
     from jupyterhub.user import User
 
+# who stops a server where nobody asked
+HUB = "hub"
 # what the form ignores, because JupyterHub uses it
 _FIELDS_OF_THE_HUB = frozenset({"_xsrf", "next", "display_name"})
 
@@ -92,6 +95,13 @@ class PlannedStart(FacilityAware):
     # which start of the server this is; it outlives `clear_state`, which comes before the
     # service hears of the end
     start_id: str = ""
+    # who asked for the stop that goes on; empty: nobody did
+    stopped_by: str = ""
+    # whether the process was ended by `stop`, and not found ended
+    is_ended_by_hub: bool = False
+    # whether this start is told as done, and whether it is told at all
+    _is_up: bool = False
+    _is_start_told: bool = False
 
     if TYPE_CHECKING:
         user: User
@@ -187,6 +197,7 @@ class PlannedStart(FacilityAware):
         SpawnException
             In words, if anything is withheld, missing or does not answer.
         """
+        self._is_up = self._is_start_told = self.is_ended_by_hub = False
         await self._confirm_groups()
         access = self.access_here()
         try:
@@ -205,11 +216,14 @@ class PlannedStart(FacilityAware):
             raise make_spawn_refusal(error.sentence, rule=error.rule) from None
         except PeerRefusedError as error:
             rule = error.refusal.rule
+            result = "refused" if error.status < 500 else "failed"
+            await self.record("server.start", rule=rule, result=result)
             raise make_spawn_refusal(
                 str(error), rule=rule, status=error.status
             ) from None
         except PeerAwayError as error:
             self.log.error("refused a start of %s: %s", self.user.name, error)
+            await self.record("server.start", rule="facility-away", result="failed")
             raise self._away(error) from None
         reply = EnsureReply.model_validate_json(answer)
         self.log.info(
@@ -264,11 +278,25 @@ class PlannedStart(FacilityAware):
         """Take up what ``get_state`` kept."""
         super().load_state(state)  # type: ignore[misc] # of the spawner
         self.start_id = state.get("start_id", "")
+        self._is_up = bool(self.start_id)
 
     async def run_post_stop_hook(self) -> Any:
         """Tell the service that the server ended, however it did, then go on as configured."""
+        await self._record_end()
         await self.tell_server("stopped")
         return await maybe_future(super().run_post_stop_hook())  # type: ignore[misc]
+
+    async def _record_end(self) -> None:
+        """Tell the audit who stopped the server, or that its start came to nothing."""
+        if self._is_up:
+            rule = "" if self.is_ended_by_hub else "server-ended"
+            if self.is_ended_by_hub and not self.stopped_by:
+                rule = "hub-stops"
+            await self._write(self.stopped_by or HUB, "server.stop", rule, "done")
+        elif not self._is_start_told:
+            await self.record("server.start", rule="start-failed", result="failed")
+        self._is_up = False
+        self.stopped_by = ""
 
     async def tell_server(self, state: Literal["running", "stopped"]) -> None:
         """Tell the service that this start runs, or ended; its sweep finds what it missed."""
@@ -299,17 +327,23 @@ class PlannedStart(FacilityAware):
     async def record(
         self, action: str, *, rule: str = "", result: str = "done"
     ) -> None:
-        """Tell the service's audit what happened; a service that is away is only logged."""
+        """Tell the service's audit what became of a start; one that is away, later."""
+        self._is_start_told = True
+        self._is_up = result == "done"
+        note_told(self.handler)
+        await self._write(self._actor(), action, rule, result)
+
+    async def _write(self, actor: str, action: str, rule: str, result: str) -> None:
         event = AuditEvent.model_validate(
             {
-                "actor": self._actor(),
+                "actor": actor,
                 "action": action,
                 "target": f"{self.user.name}/{self.name}",
                 "rule": rule,
                 "result": result,
             }
         )
-        await self._tell("/internal/audit", event)
+        await self.audit_writer().write(event)
 
     async def _tell(self, path: str, message: Message) -> None:
         body = message.model_dump_json().encode()

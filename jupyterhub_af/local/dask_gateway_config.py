@@ -20,6 +20,7 @@ def read_secret(name: str) -> str:
     return (folder / name).read_text(encoding="ascii")
 
 
+c.DaskGateway.log_level = "DEBUG" if settings["debug"] else "INFO"
 c.DaskGateway.address = settings["gateway_url"].removeprefix("http://")
 c.DaskGateway.authenticator_class = (
     "jupyterhub_af.gateway.authenticator.FacilityAuthenticator"

@@ -21,6 +21,11 @@ c.FacilityAware.service_secret_file = str(folder / "service-secret")
 c.FacilityAware.agent_url = f"unix:{settings['agent_socket']}"
 c.FacilityAware.agent_secret_file = str(folder / "agent-secret")
 
+if settings["debug"]:
+    c.JupyterHub.log_level = "DEBUG"
+    c.ConfigurableHTTPProxy.debug = True
+    c.Spawner.debug = True
+
 c.JupyterHub.bind_url = settings["url"]
 c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{settings['hub_port']}"
 c.JupyterHub.db_url = f"sqlite:///{folder / 'jupyterhub.sqlite'}"

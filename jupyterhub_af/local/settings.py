@@ -60,6 +60,12 @@ class Choices:
     node: str
     node_folders: Sequence[Path]
     node_modules: Path
+    debug: bool = False
+
+    @property
+    def log_level(self) -> str:
+        """Return how much every process writes."""
+        return "DEBUG" if self.debug else "INFO"
 
 
 def write_settings(layout: Layout, choices: Choices, ports: Sequence[int]) -> None:
@@ -89,11 +95,14 @@ def write_settings(layout: Layout, choices: Choices, ports: Sequence[int]) -> No
         "environments": dict(choices.environments),
         "named_servers": choices.named_servers,
         "activity_seconds": ACTIVITY_SECONDS,
+        "debug": choices.debug,
         "gateway_folder": str(layout.gateway),
         "gateway_url": gateway_url,
         "dask_proxy_address": f"127.0.0.1:{port['dask-proxy']}",
         "gateway_command": _gateway_command(),
-        "dask_proxy_command": _dask_proxy_command(gateway_url, port["dask-proxy"]),
+        "dask_proxy_command": _dask_proxy_command(
+            gateway_url, port["dask-proxy"], "debug" if choices.debug else "warn"
+        ),
         "clusters": str(layout.clusters),
         "volume": str(layout.areas),
         "servers": str(layout.servers),
@@ -138,6 +147,7 @@ def _service_command(layout: Layout, choices: Choices, gateway_url: str) -> list
         f"--ServiceApp.agent_url=unix:{layout.door_socket}",
         f"--ServiceApp.gateway_url={gateway_url}",
         f"--ServiceApp.activity_seconds={ACTIVITY_SECONDS}",
+        f"--ServiceApp.log_level={choices.log_level}",
     ]
     return make_confined_command(
         command,
@@ -161,6 +171,7 @@ def _agent_command(layout: Layout, choices: Choices) -> list[str]:
         f"--StorageApp.service_secret_file={layout.agent / 'service-secret'}",
         f"--StorageApp.service_socket={layout.door_socket}",
         f"--StorageApp.service_url=unix:{layout.service_socket}",
+        f"--StorageApp.log_level={choices.log_level}",
     ]
 
 
@@ -173,7 +184,7 @@ def _gateway_command() -> list[str]:
     ]
 
 
-def _dask_proxy_command(gateway_url: str, port: int) -> list[str]:
+def _dask_proxy_command(gateway_url: str, port: int, log_level: str) -> list[str]:
     """Return the command of what passes notebooks on to their schedulers.
 
     It is a process of its own, so that connections outlive a restart of the gateway.
@@ -186,7 +197,7 @@ def _dask_proxy_command(gateway_url: str, port: int) -> list[str]:
     address = f"127.0.0.1:{port}"
     command = [
         *(str(program), "-address", address, "-tcp-address", address),
-        *("-api-url", f"{gateway_url}/api/v1/routes", "-log-level", "warn"),
+        *("-api-url", f"{gateway_url}/api/v1/routes", "-log-level", log_level),
     ]
     return make_confined_command(
         command, uid=DASK_PROXY_UID, read_only=python_folders(), own=[]

@@ -69,6 +69,7 @@ class UpOptions:
     client_secret_file: Path | None
     named_servers: int = 0
     images: tuple[str, ...] = ()
+    debug: bool = False
 
 
 def run_up(options: UpOptions, *, say: Callable[[str], None]) -> int:
@@ -202,6 +203,7 @@ class _Up:
             node=self.node.path,
             node_folders=_node_folders(self.node, self.modules),
             node_modules=self.modules,
+            debug=self.options.debug,
         )
         ports = self.stack.enter_context(hold_ports(len(PORTS)))
         write_settings(self.layout, choices, ports)

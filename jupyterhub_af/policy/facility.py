@@ -332,6 +332,16 @@ class DaskRule(_Model):
     detach: Duration = 0
 
 
+class AuditRule(_Model):
+    """How long the audit keeps what it knows, and what of people who are deleted."""
+
+    keep: Duration = Field(400 * 86400, description="Older lines are removed (400d).")
+    on_delete: Literal["anonymise", "erase", "keep"] = Field(
+        "anonymise",
+        description="Lines about a deleted account: without the name, gone, or kept.",
+    )
+
+
 class Facility(_Model):
     """The whole facility, as its file says."""
 
@@ -344,6 +354,7 @@ class Facility(_Model):
     profiles: Filled[Profile]
     storage: Filled[StorageArea]
     dask: dict[Slug, DaskRule] = Field(default_factory=dict)
+    audit: AuditRule = AuditRule.model_construct()
 
     def areas_of(self, profile: Profile) -> tuple[StorageArea, ...]:
         """Return the areas a profile names, in the file's order; without names, all."""

@@ -18,6 +18,7 @@ from .units import format_cores, format_memory
 Loc = tuple[str | int, ...]
 ANY = "*"
 MAX_SERVER_GROUPS = 16
+DAY_SECONDS = 86400
 AREA_KEYS = ("quota", "class", "folders", "lease_seconds", "backup")
 KEYS_BY_KIND = {
     "private": ("quota", "backup"),
@@ -66,6 +67,7 @@ def find_problems(facility: Facility) -> tuple[Finding, ...]:
         _area_folders,
         _area_backups,
         _dask,
+        _audit,
     )
     return tuple(found for rule in rules for found in rule(facility))
 
@@ -358,3 +360,10 @@ def _too_little(path: Loc, least: str, worker: Loc) -> Finding:
 
 def _dotted(path: Loc) -> str:
     return ".".join(str(part) for part in path)
+
+
+def _audit(facility: Facility) -> Found:
+    if facility.audit.keep < DAY_SECONDS:
+        yield Finding(
+            ("audit", "keep"), "is less than a day", "write 1d or more, such as 400d"
+        )

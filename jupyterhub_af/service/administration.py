@@ -1,4 +1,4 @@
-"""What the command line of an administrator asks: accounts and backups.
+"""What the command line of an administrator asks: accounts, backups and the audit.
 
 Open to the secret that only who may read the facility's folder has. Every act is in the
 audit with the Unix name that the command line says.
@@ -17,6 +17,7 @@ from jupyterhub_af.policy.account_messages import (
     AccountList,
     PersonTrees,
 )
+from jupyterhub_af.policy.audit_messages import AuditQuery
 from jupyterhub_af.policy.names import make_slug
 from jupyterhub_af.policy.restore_messages import (
     AdminCopy,
@@ -30,6 +31,7 @@ from jupyterhub_af.policy.restore_messages import (
 from .account_acts import AccountActs
 from .accounts import Accounts
 from .agent_line import agent_of, to_refused
+from .audit_book import read_page
 from .backup_acts import BackupActs
 from .desk import Desk
 from .hub_api import HubApi
@@ -106,6 +108,18 @@ class AccountCopy(AdminRoute):
         self.detach().close()
 
 
+class AuditBook(InternalRoute):
+    """Tell who did what, page by page."""
+
+    route = "admin-audit"
+    opens_to: ClassVar = {"admin": ("POST",)}
+
+    async def post(self) -> None:
+        """Answer with a page of lines."""
+        query = self.read_body(AuditQuery.model_validate_json)
+        self.write_message(await read_page(self.desk, query))
+
+
 class Backups(InternalRoute):
     """Do something with backups, and answer with what came of it."""
 
@@ -141,6 +155,7 @@ def make_administration_routes(
         (r"/internal/admin/accounts", AccountBook, parts),
         (r"/internal/admin/accounts/record", AccountFile, parts),
         (r"/internal/admin/accounts/export", AccountCopy, parts),
+        (r"/internal/admin/audit", AuditBook, {"desk": desk}),
         (
             r"/internal/admin/backups/(run|list|verify|restore|copy|purge)",
             Backups,

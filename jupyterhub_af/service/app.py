@@ -9,10 +9,7 @@ import asyncio
 import logging
 import math
 import os
-import resource
-import signal
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -37,9 +34,11 @@ from .ending_routes import make_ending_routes
 from .endings import Endings
 from .gate import Gate
 from .gateway_api import GatewayApi
+from .housekeeping import Housekeeping
 from .hub_api import HubApi
 from .internal import make_internal_application
 from .keeper import Duties, Keeper
+from .lifecycle import close_all, raise_file_limit, stop_event
 from .listener import Listeners
 from .metrics import Metrics
 from .plans import Plans
@@ -52,10 +51,8 @@ from .running import Running
 from .secret import Secrets, load_secret, load_secrets
 from .storage_watch import StorageWatch
 from .store import Store
-from .stream import MOST_LISTENERS, Streams
+from .stream import Streams
 from .sweeps import Sweeps
-
-STOP_SECONDS = 0.8
 
 
 class ServiceApp(Application):
@@ -169,7 +166,7 @@ class ServiceApp(Application):
     def start(self) -> None:
         """Run until SIGTERM or SIGINT; refuse to start with every problem printed."""
         os.umask(0o077)
-        _raise_file_limit()
+        raise_file_limit()
         for handler in self.log.handlers:
             logging.getLogger("tornado").addHandler(handler)
         try:
@@ -195,7 +192,7 @@ class ServiceApp(Application):
         keeper = Keeper(
             Duties(desk, hub_api, reaper, ender, rechecks, self.sweep_seconds)
         )
-        watch = self._make_watch(desk)
+        watch, housekeeping = self._make_watch(desk), Housekeeping(desk)
         try:
             self._listen(
                 make_internal_application(
@@ -208,8 +205,9 @@ class ServiceApp(Application):
                 listeners,
                 make_public_application(desk, self.prefix, gate, streams),
             )
-            stopping = _stop_event()
+            stopping = stop_event()
             keeper.start()
+            housekeeping.start()
             if watch is not None:
                 watch.start()
             self._write_pid()
@@ -218,7 +216,8 @@ class ServiceApp(Application):
             self.log.info("Stopped")
         finally:
             stops = [] if watch is None else [watch.stop]
-            await _close(desk, keeper.stop, *stops, streams.stop, listeners.close)
+            stops.append(housekeeping.stop)
+            await close_all(desk, keeper.stop, *stops, streams.stop, listeners.close)
             self._remove_pid()
 
     def _write_pid(self) -> None:
@@ -357,36 +356,6 @@ def _make_gate(hub: HubAuth, courtesy: Courtesy) -> Gate:
     """Return the hub's own client; without a word from the hub, our name's scope."""
     scopes = hub.access_scopes or {"access:services!service=af"}
     return Gate(hub=hub, access_scopes=frozenset(scopes), courtesy=courtesy)
-
-
-def _raise_file_limit() -> None:
-    """Let every event stream that may be open have its socket, as far as we may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * MOST_LISTENERS
-    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-def _stop_event() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    return stopping
-
-
-async def _close(desk: Desk, *closers: Callable[[], Awaitable[None]]) -> None:
-    """Let go of everything within a second, whatever still runs."""
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            for close in closers:
-                await close()
-    except TimeoutError:
-        desk.log.warning("Left requests unanswered")
-    finally:
-        desk.store.close()
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -10,7 +10,8 @@ import asyncio
 import importlib.resources
 import logging
 import re
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +40,8 @@ _MAIL = re.compile(r"[^\s@<>\"',;:()]+@[^\s@<>\"',;:()]+\.[^\s@<>\"',;:()]+")
 _LONGEST_DETAIL = 500
 # The name of this service as an actor.
 PROCESS = "af"
+# a facility file that was edited; the rule is the digest of what came into force
+EDIT = "facility.edit"
 # what a listener tells the one call of `record` that it works for: a task has the
 # context of the call that made it
 _kept: ContextVar[asyncio.Future[None]] = ContextVar("kept")
@@ -49,9 +52,14 @@ class Audit:
     """Take events and keep them."""
 
     def __init__(
-        self, store: Store, *, handlers: Sequence[logging.Handler] = ()
+        self,
+        store: Store,
+        *,
+        handlers: Sequence[logging.Handler] = (),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
+        self._clock = clock
         self._events = EventLogger(handlers=list(handlers))
         schema = importlib.resources.files(__package__) / "events" / "audit.yaml"
         self._events.register_event_schema(schema.read_text("utf8"))
@@ -93,7 +101,9 @@ class Audit:
 
     def _insert(self, event: AuditEvent) -> None:
         row = EventRow(
-            time=datetime.now(UTC), person=person_of(event.target), **event.model_dump()
+            time=datetime.fromtimestamp(self._clock(), UTC),
+            person=person_of(event.target),
+            **event.model_dump(),
         )
         with self._store.write() as session:
             session.add(row)
@@ -116,7 +126,7 @@ class Audit:
         """Return the same events with all that was kept of them."""
         with self._store.read() as session:
             return tuple(
-                KeptEvent(time=_time_of(row).timestamp(), event=_to_event(row))
+                KeptEvent(time=time_of(row).timestamp(), event=to_event(row))
                 for row in _find_about(session, user, count)
             )
 
@@ -132,13 +142,22 @@ class Audit:
         with self._store.read() as session:
             return session.scalar(query) or ""
 
+    def last_digest(self) -> str:
+        """Return the digest of the facility that last came into force; empty if none."""
+        query = (
+            select(EventRow.rule)
+            .where(EventRow.action == EDIT, EventRow.result == "done")
+            .order_by(EventRow.id.desc())
+            .limit(1)
+        )
+        with self._store.read() as session:
+            return session.scalar(query) or ""
+
     def last(self, count: int) -> list[Kept]:
         """Return the newest events, newest first."""
         query = select(EventRow).order_by(EventRow.id.desc()).limit(count)
         with self._store.read() as session:
-            return [
-                Kept(_time_of(row), _to_event(row)) for row in session.scalars(query)
-            ]
+            return [Kept(time_of(row), to_event(row)) for row in session.scalars(query)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +201,18 @@ def _find_about(
     return [rows[number] for number in sorted(rows)[-count:]]
 
 
+def names_of(session: Session, name: str) -> list[str]:
+    """Return all names of the person who has, or had, this one: the one of today first.
+
+    A name that is nobody's is alone: a process, a Unix name, somebody who was refused.
+    """
+    former = session.get(FormerNameRow, name)
+    if former is not None:
+        now = select(AccountRow.name).where(AccountRow.uid == former.uid)
+        name = session.scalar(now) or name
+    return [name, *_names_before(session, name)]
+
+
 def _names_before(session: Session, user: str) -> list[str]:
     """Return the names that a person had before; they are nobody else's."""
     uid = select(AccountRow.uid).where(AccountRow.name == user).scalar_subquery()
@@ -189,13 +220,14 @@ def _names_before(session: Session, user: str) -> list[str]:
     return list(session.scalars(names))
 
 
-def _to_event(row: EventRow) -> AuditEvent:
+def to_event(row: EventRow) -> AuditEvent:
+    """Return the event of a row."""
     return AuditEvent.model_validate(
         {name: getattr(row, name) for name in AuditEvent.model_fields}
     )
 
 
-def _time_of(row: EventRow) -> datetime:
+def time_of(row: EventRow) -> datetime:
     """Return when an event was kept; SQLite forgets the zone, and it is UTC."""
     return row.time.replace(tzinfo=row.time.tzinfo or UTC)
 
@@ -203,7 +235,7 @@ def _time_of(row: EventRow) -> datetime:
 def _to_line(row: EventRow) -> HistoryLine:
     return HistoryLine(
         id=row.id,
-        at=_time_of(row).timestamp(),
+        at=time_of(row).timestamp(),
         actor=row.actor,
         action=row.action,
         target=row.target,

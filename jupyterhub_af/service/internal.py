@@ -144,13 +144,14 @@ class Events(InternalRoute):
     opens_to: ClassVar = dict.fromkeys(("hub", "gateway", "agent", "admin"), ("POST",))
 
     async def post(self) -> None:
-        """Keep an audit event."""
+        """Keep an audit event, once however often it is told."""
         event = self.read_body(AuditEvent.model_validate_json)
         asks = self.who_asks()
         if asks != "hub" and not event.action.startswith(_ABOUT.get(asks or "hub", ())):
             message = f"The {asks} writes only about its own matters."
             raise RefusedError(403, "secret", message)
-        await self.desk.record_told(event)
+        telling = self.get_query_argument("telling", "")
+        await self.desk.told.once(telling, lambda: self.desk.record_told(event))
         self.set_status(204)
 
 

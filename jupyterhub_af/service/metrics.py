@@ -52,6 +52,12 @@ class Metrics:
             ("action", "result"),
             registry=self._registry,
         )
+        self.removed_lines = Counter(
+            "af_audit_removed_lines",
+            "Lines of the audit that were removed or made anonymous, by reason.",
+            ("reason",),
+            registry=self._registry,
+        )
         self.refused_registrations = Counter(
             "af_refused_registrations",
             "Accounts that were refused, by rule.",

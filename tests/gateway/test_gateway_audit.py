@@ -9,8 +9,8 @@ import httpx
 import pytest
 from gateway_world import SERVICE
 
-from jupyterhub_af.gateway import ledger as ledger_module
 from jupyterhub_af.gateway.ledger import Ledger
+from jupyterhub_af.line import audit as ledger_module
 from jupyterhub_af.line.peer import PeerAwayError, PeerRefusedError
 from jupyterhub_af.policy.messages import AuditEvent, Refusal
 

@@ -24,6 +24,9 @@ class FakeService:
         self.requests: list[Json] = []
         self.events: list[Json] = []
         self.refuse: tuple[int, Json] | None = None
+        # paths that do not answer for a while, and what the agent's part says
+        self.away: set[str] = set()
+        self.refuse_ensure: tuple[int, Json] | None = None
         self.rename: Callable[[str], str] = str.lower
         self.strangers: list[str] = []
         self.logins: list[str] = []
@@ -46,6 +49,8 @@ class FakeService:
             refusal = {"message": "Wrong secret.", "rule": "secret"}
             return web.json_response(refusal, status=401)
         body = await request.json()
+        if request.path in self.away:
+            return web.Response(status=503)
         if (request.method, request.path) == ("POST", "/internal/audit"):
             self.events.append(body)
             return web.Response(status=204)
@@ -54,8 +59,28 @@ class FakeService:
             return web.Response(status=204)
         if (request.method, request.path) == ("POST", "/internal/accounts"):
             return self._account(body)
+        if request.path in ("/internal/ids", "/internal/plans", "/internal/servers"):
+            return self._start(request.path, body)
+        if request.path in ("/ensure", "/usage"):
+            return self._agent(request.path)
         self.strangers.append(request.path)
         return web.json_response({"message": "?", "rule": "path"}, status=404)
+
+    def _start(self, path: str, body: Json) -> web.Response:
+        """Answer the hub about a start."""
+        if path != "/internal/ids":
+            return web.Response(status=204)
+        gids = {group: 2000001 + n for n, group in enumerate(body["groups"])}
+        return web.json_response({"uid": 1000001, "gid": 1000001, "gids": gids})
+
+    def _agent(self, path: str) -> web.Response:
+        """Answer as the storage agent does."""
+        if path == "/ensure" and self.refuse_ensure:
+            status, refusal = self.refuse_ensure
+            return web.json_response(refusal, status=status)
+        if path == "/ensure":
+            return web.json_response({"made": [], "mended": []})
+        return web.json_response({"usages": [], "free_bytes": 10**12})
 
     def _account(self, body: Json) -> web.Response:
         self.requests.append(body)

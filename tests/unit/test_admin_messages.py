@@ -11,6 +11,7 @@ from jupyterhub_af.policy.account_messages import (
     MoveTrees,
     PersonTrees,
 )
+from jupyterhub_af.policy.audit_messages import AuditPage, AuditQuery
 from jupyterhub_af.policy.restore_messages import (
     AdminList,
     AdminPurge,
@@ -24,6 +25,8 @@ GOOD = {
     AccountLine: {"name": "anna", "uid": 1000001, "state": "active", "since": 1.0},
     PersonTrees: {"person": "anna", "uid": 1000001},
     MoveTrees: {"person": "anna", "uid": 1000001, "to": "bea"},
+    AuditQuery: {"actor": "unix:root", "since": 0, "until": 1e10, "user": "anna"},
+    AuditPage: {"lines": [], "last": 7},
     AdminList: {"actor": "unix:root"},
     AdminRestore: {"actor": "unix:root", **WHICH},
     AdminPurge: {
@@ -56,6 +59,9 @@ def test_a_message_survives_its_way_and_takes_nothing_more(kind):
         pytest.param(AdminRestore, {"generation": "today"}, id="a word for a time"),
         pytest.param(AdminRestore, {"path": "x" * 4097}, id="a path too long"),
         pytest.param(AdminPurge, {"path": ""}, id="the whole tree"),
+        pytest.param(AuditQuery, {"action": "Not An Action"}, id="no action at all"),
+        pytest.param(AuditQuery, {"most": 10**6}, id="a page without an end"),
+        pytest.param(AuditQuery, {"since": -1}, id="a time before all times"),
         pytest.param(AdminList, {"count": -1}, id="fewer than none"),
     ],
 )
