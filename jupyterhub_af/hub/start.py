@@ -198,7 +198,7 @@ class PlannedStart(FacilityAware):
             In words, if anything is withheld, missing or does not answer.
         """
         self._is_up = self._is_start_told = self.is_ended_by_hub = False
-        await self._confirm_groups()
+        await self.confirm_groups()
         access = self.access_here()
         try:
             selection = select(access, self.user_options)
@@ -237,7 +237,7 @@ class PlannedStart(FacilityAware):
         )
         return plan
 
-    async def _confirm_groups(self) -> None:
+    async def confirm_groups(self) -> None:
         """Refuse a start by groups that the IAM has not confirmed for too long."""
         if not isinstance(self.authenticator, LiveAccess):
             return

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -19,70 +19,29 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
-    StrictFloat,
     StrictInt,
     StrictStr,
     WithJsonSchema,
 )
 
 from . import values
-
-Text = Annotated[StrictStr, Field(min_length=1, max_length=500)]
-Slug = Annotated[
-    StrictStr,
-    BeforeValidator(values.check_slug),
-    WithJsonSchema(values.SLUG_SCHEMA),
-]
-Folder = Annotated[
-    StrictStr,
-    BeforeValidator(values.check_folder),
-    WithJsonSchema(values.FOLDER_SCHEMA),
-]
-Group = Annotated[
-    StrictStr,
-    BeforeValidator(values.check_group),
-    WithJsonSchema(values.GROUP_SCHEMA),
-]
-Item = TypeVar("Item")
-Filled = Annotated[
-    tuple[Item, ...],
-    Field(json_schema_extra={"minItems": 1}),
-    BeforeValidator(values.check_filled),
-]
-Groups = Filled[Group]
-Memory = Annotated[
-    int,
-    BeforeValidator(values.check_memory),
-    WithJsonSchema(values.MEMORY_SCHEMA),
-]
-Duration = Annotated[
-    int,
-    BeforeValidator(values.check_duration),
-    WithJsonSchema(values.DURATION_SCHEMA),
-]
-Cores = Annotated[
-    StrictFloat,
-    BeforeValidator(values.check_cores),
-    WithJsonSchema(values.CORES_SCHEMA),
-]
-Count = Annotated[StrictInt, Field(ge=1, le=4096)]
-Image = Annotated[
-    StrictStr,
-    BeforeValidator(values.check_image),
-    WithJsonSchema(values.IMAGE_SCHEMA),
-]
-Scope = Annotated[
-    StrictStr, BeforeValidator(values.check_scope), WithJsonSchema(values.SCOPE_SCHEMA)
-]
-ActiveWhile = Literal["kernels", "clusters"]
-AccessMode = Annotated[
-    Literal["ReadWriteMany", "ReadOnlyMany"], BeforeValidator(values.check_access_mode)
-]
-ImagePattern = Annotated[
-    StrictStr,
-    BeforeValidator(values.check_image_pattern),
-    WithJsonSchema(values.IMAGE_PATTERN_SCHEMA),
-]
+from .facility_types import (
+    AccessMode,
+    ActiveWhile,
+    Cores,
+    Count,
+    Duration,
+    Filled,
+    Folder,
+    Group,
+    Groups,
+    Image,
+    ImagePattern,
+    Memory,
+    Scope,
+    Slug,
+    Text,
+)
 
 
 class _Model(BaseModel):
@@ -335,7 +294,7 @@ class DaskRule(_Model):
 class AuditRule(_Model):
     """How long the audit keeps what it knows, and what of people who are deleted."""
 
-    keep: Duration = Field(400 * 86400, description="Older lines are removed (400d).")
+    keep: Duration = Field(400 * 86400, description="Older lines are removed.")
     on_delete: Literal["anonymise", "erase", "keep"] = Field(
         "anonymise",
         description="Lines about a deleted account: without the name, gone, or kept.",

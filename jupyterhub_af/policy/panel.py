@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from .facility import ActiveWhile
+from .facility_types import ActiveWhile
 from .messages import Message
 from .quota import Fullness
 from .recheck import EndRule

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from .access import Access
 from .errors import SelectionError
-from .facility import ActiveWhile, Facility, Profile, facility_digest
+from .facility import Facility, Profile, facility_digest
 from .facility_rules import MAX_SERVER_GROUPS
+from .facility_types import ActiveWhile
 from .names import make_slug
 from .selection import Selection
 from .sentence import say

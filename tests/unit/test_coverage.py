@@ -142,7 +142,10 @@ def test_a_running_server_is_held_to_the_groups_of_today(person, choice, groups,
             [(", backup: {every: 15m, keep: 48}", "")], None, id="backups switched off"
         ),
         pytest.param(
-            [("  - {name: cvmfs,       kind: cvmfs", "  - {name: soft, kind: cvmfs")],
+            [
+                ("  - {name: cvmfs,       kind: cvmfs", "  - {name: soft, kind: cvmfs"),
+                ("storage: [private, cvmfs]", "storage: [private, soft]"),
+            ],
             None,
             id="an area of another name shows the same tree",
         ),
