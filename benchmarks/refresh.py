@@ -123,7 +123,7 @@ def main() -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         sides = [
-            start_ours(stack, folder, "ours at 300 s", 5),
+            start_ours(stack, folder, "ours at 300 s", 5, iam_timeout_seconds=2),
             start_ours(stack, folder, "ours at 900 s", 15),
             start_stock(stack, folder),
         ]

@@ -26,7 +26,6 @@ sys.path.insert(0, str(ROOT / "tests" / "service"))
 from service_world import ServiceProcess, running
 
 GROUPS = 10
-SILENCE_SECONDS = 1.0
 
 
 @dataclass
@@ -101,7 +100,14 @@ async def close(browsers: list[httpx.AsyncClient]) -> None:
     await asyncio.gather(*(browser.aclose() for browser in browsers))
 
 
-def start_ours(stack: ExitStack, folder: Path, name: str, recheck_seconds: int) -> Side:
+def start_ours(
+    stack: ExitStack,
+    folder: Path,
+    name: str,
+    recheck_seconds: int,
+    *,
+    iam_timeout_seconds: float = 5.0,
+) -> Side:
     """Start our hub with a bound, and with its service."""
     iam = stack.enter_context(counting_iam())
     place = folder / f"{name}-service"
@@ -113,7 +119,7 @@ def start_ours(stack: ExitStack, folder: Path, name: str, recheck_seconds: int) 
     (place / "facility.yaml").write_text(text)
     service = stack.enter_context(running(ServiceProcess(place)))
     config: dict[str, dict[str, Any]] = ours(folder, service)
-    config["IAMAuthenticator"]["iam_timeout_seconds"] = SILENCE_SECONDS
+    config["IAMAuthenticator"]["iam_timeout_seconds"] = iam_timeout_seconds
     hub = stack.enter_context(running_hub(folder / name, config))
     return Side(name, hub, iam, [])
 
