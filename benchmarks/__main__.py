@@ -15,6 +15,7 @@ from .harness import ROOT, machine_facts
 NAMES = (
     *("form", "decision", "login", "imports", "start", "clusters"),
     *("lab", "memory", "ensure", "usage", "backup"),
+    *("refresh", "recheck"),
 )
 
 

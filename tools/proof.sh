@@ -40,6 +40,9 @@ pytest=(.venv/bin/pytest -q)
   run 'login: 128 ways to say the same groups, hostile claims, 166 forgeries by RS256 and ES256' "${pytest[@]}" -n 2 tests/hub
   run 'doors, JupyterHub 6: 92 choices nobody may have at 11 doors' "${pytest[@]}" tests/local/test_mutations.py
   run 'doors, JupyterHub 5: the same' env AF_UP_PYTHON="$PWD/.venv/hub5/bin/python" "${pytest[@]}" tests/local/test_mutations.py
+  run 'membership that ends, JupyterHub 6: five ways in four forms at seven doors, a refused client' "${pytest[@]}" tests/local/test_revocation.py
+  run 'membership that ends, JupyterHub 5: the same' env AF_UP_PYTHON="$PWD/.venv/hub5/bin/python" "${pytest[@]}" tests/local/test_revocation.py
+  run 'an IAM that is out of order in six ways, to the end of the grace' "${pytest[@]}" tests/local/test_iam_outages.py
   run 'strangers: 100 000 callbacks with invented state, megabytes before login' "${pytest[@]}" tests/local/test_flood.py
   run 'four container images built, run and listed' "${pytest[@]}" tests/local/test_containers.py
   run 'Dask clusters of real servers: walls, ends, restarts' "${pytest[@]}" tests/local/test_clusters.py

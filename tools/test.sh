@@ -17,7 +17,7 @@ echo "== The Dask Gateway server"
 echo "== JupyterHub $(.venv/hub5/bin/jupyterhub --version): hub, doors, pages and walls"
 .venv/hub5/bin/pytest -q -n 2 tests/hub
 AF_UP_PYTHON="$PWD/.venv/hub5/bin/python" .venv/bin/pytest -q -n 2 --dist loadfile \
-  tests/local/test_{doors,walls,mutations,named_servers,stored_options,web_lists,forged_requests,pages}.py
+  tests/local/test_{doors,walls,mutations,named_servers,stored_options,web_lists,forged_requests,pages,revocation}.py
 echo "== A whole facility on this machine"
 .venv/bin/pytest -q -n 2 --dist loadscope tests/local
 # by itself: Playwright's loop runs from its first page to the end of the process, and no
