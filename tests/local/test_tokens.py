@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from textwrap import dedent
 
@@ -97,11 +99,10 @@ def test_the_server_has_its_persons_token_and_can_change_nothing_of_it(
         print(attempt(lambda: os.chmod(folder / "token", 0o644)))
         """,
     )
-    sub = next(
-        account["sub"]
-        for account in facility.up["accounts"]
-        if account["username"] == "student1"
-    )
+    with closing(sqlite3.connect(facility.data / "service/af.sqlite")) as database:
+        (sub,) = database.execute(
+            "select subject from accounts where name = 'student1'"
+        ).fetchone()
     assert lines[:4] == [
         f"{sub} /run/af/token/token",
         "['expires_at', 'lifetime', 'token']",
