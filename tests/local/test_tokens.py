@@ -20,6 +20,11 @@ from jupyterhub_af.local.up import DEMO_FACILITY
 
 pytestmark = pytest.mark.local
 AUDIENCE = "https://se.example.org"
+NARROW = f"""
+  - slug: narrow
+    image: registry.example.org/af/dodas:5
+    token: {{ audience: "{AUDIENCE}", scopes: [openid] }}
+"""
 LIFE_SECONDS = 40
 LOOK = """
 import base64, json, os, jupyterlab_af
@@ -39,13 +44,12 @@ def attempt(act):
 
 @pytest.fixture(scope="module")
 def facility(tmp_path_factory: pytest.TempPathFactory):
-    """A facility whose profile `ml-infn` has a narrow token; tokens live short."""
+    """A facility whose profile `narrow` has a narrow token; tokens live short."""
     folder = tmp_path_factory.mktemp("af")
     folder.chmod(0o755)
     text = DEMO_FACILITY.read_text()
-    wide = 'audience: "https://wlcg.cern.ch/jwt/v1/any", scopes: ["storage.read:/"]'
-    assert wide in text
-    text = text.replace(wide, f'audience: "{AUDIENCE}", scopes: [openid]')
+    assert "  - slug: own-image\n" in text
+    text = text.replace("  - slug: own-image\n", f"{NARROW}  - slug: own-image\n")
     text = text.replace("user_cores: 16", "user_cores: 4")
     file = folder / "facility.yaml"
     file.write_text(text)
@@ -201,7 +205,7 @@ def test_workers_of_a_cluster_see_the_same_token_while_it_is_renewed(facility, k
 def test_a_profile_that_wants_less_gets_less(facility):
     person = facility.person("student2")
     person.log_in()
-    person.start(profile="ml-infn")
+    person.start(profile="narrow")
     folder = folder_of(facility, "student2")
     problem = folder / "problem"
     assert not problem.exists(), problem.read_text()
