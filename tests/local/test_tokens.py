@@ -93,6 +93,7 @@ def test_the_server_has_its_persons_token_and_can_change_nothing_of_it(
         """
         token = jupyterlab_af.token()
         print(claims(token)["sub"], os.environ["BEARER_TOKEN_FILE"])
+        print("hackathon/students" in claims(token)["groups"])
         print(sorted(p.name for p in folder.iterdir() if p.name[0] != "."))
         print(oct(os.stat(folder / "token").st_mode & 0o777), os.stat(folder / "token").st_uid == os.getuid())
         life = int((folder / "lifetime").read_text())
@@ -107,13 +108,14 @@ def test_the_server_has_its_persons_token_and_can_change_nothing_of_it(
         (sub,) = database.execute(
             "select subject from accounts where name = 'student1'"
         ).fetchone()
-    assert lines[:4] == [
+    assert lines[:5] == [
         f"{sub} /run/af/token/token",
+        "True",
         "['expires_at', 'lifetime', 'token']",
         "0o400 True",
         f"{LIFE_SECONDS} True",
     ]
-    assert set(lines[4:]) == {"Read-only file system"}
+    assert set(lines[5:]) == {"Read-only file system"}
 
 
 def test_the_token_is_renewed_in_the_running_server_before_a_fifth_is_left(kernel):
@@ -213,10 +215,11 @@ def test_a_profile_that_wants_less_gets_less(facility):
         make_kernel(person),
         """
         found = claims(jupyterlab_af.token())
-        print(found["aud"], found.get("scope"))
+        # without the scope `profile` nothing says who is in which group
+        print(found["aud"], found.get("groups"))
         """,
     )
-    assert lines == [f"{AUDIENCE} openid"]
+    assert lines == [f"{AUDIENCE} None"]
     person.stop()
     wait_until(lambda: not names_in(folder), what="no token after the stop")
 
