@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from textwrap import dedent
 
@@ -18,6 +20,11 @@ from jupyterhub_af.local.up import DEMO_FACILITY
 
 pytestmark = pytest.mark.local
 AUDIENCE = "https://se.example.org"
+NARROW = f"""
+  - slug: narrow
+    image: registry.example.org/af/dodas:5
+    token: {{ audience: "{AUDIENCE}", scopes: [openid] }}
+"""
 LIFE_SECONDS = 40
 LOOK = """
 import base64, json, os, jupyterlab_af
@@ -37,13 +44,12 @@ def attempt(act):
 
 @pytest.fixture(scope="module")
 def facility(tmp_path_factory: pytest.TempPathFactory):
-    """A facility whose profile `ml-infn` has a narrow token; tokens live short."""
+    """A facility whose profile `narrow` has a narrow token; tokens live short."""
     folder = tmp_path_factory.mktemp("af")
     folder.chmod(0o755)
     text = DEMO_FACILITY.read_text()
-    wide = 'audience: "https://wlcg.cern.ch/jwt/v1/any", scopes: ["storage.read:/"]'
-    assert wide in text
-    text = text.replace(wide, f'audience: "{AUDIENCE}", scopes: [openid]')
+    assert "  - slug: own-image\n" in text
+    text = text.replace("  - slug: own-image\n", f"{NARROW}  - slug: own-image\n")
     text = text.replace("user_cores: 16", "user_cores: 4")
     file = folder / "facility.yaml"
     file.write_text(text)
@@ -87,6 +93,7 @@ def test_the_server_has_its_persons_token_and_can_change_nothing_of_it(
         """
         token = jupyterlab_af.token()
         print(claims(token)["sub"], os.environ["BEARER_TOKEN_FILE"])
+        print("hackathon/students" in claims(token)["groups"])
         print(sorted(p.name for p in folder.iterdir() if p.name[0] != "."))
         print(oct(os.stat(folder / "token").st_mode & 0o777), os.stat(folder / "token").st_uid == os.getuid())
         life = int((folder / "lifetime").read_text())
@@ -97,18 +104,18 @@ def test_the_server_has_its_persons_token_and_can_change_nothing_of_it(
         print(attempt(lambda: os.chmod(folder / "token", 0o644)))
         """,
     )
-    sub = next(
-        account["sub"]
-        for account in facility.up["accounts"]
-        if account["username"] == "student1"
-    )
-    assert lines[:4] == [
+    with closing(sqlite3.connect(facility.data / "service/af.sqlite")) as database:
+        (sub,) = database.execute(
+            "select subject from accounts where name = 'student1'"
+        ).fetchone()
+    assert lines[:5] == [
         f"{sub} /run/af/token/token",
+        "True",
         "['expires_at', 'lifetime', 'token']",
         "0o400 True",
         f"{LIFE_SECONDS} True",
     ]
-    assert set(lines[4:]) == {"Read-only file system"}
+    assert set(lines[5:]) == {"Read-only file system"}
 
 
 def test_the_token_is_renewed_in_the_running_server_before_a_fifth_is_left(kernel):
@@ -200,7 +207,7 @@ def test_workers_of_a_cluster_see_the_same_token_while_it_is_renewed(facility, k
 def test_a_profile_that_wants_less_gets_less(facility):
     person = facility.person("student2")
     person.log_in()
-    person.start(profile="ml-infn")
+    person.start(profile="narrow")
     folder = folder_of(facility, "student2")
     problem = folder / "problem"
     assert not problem.exists(), problem.read_text()
@@ -208,10 +215,11 @@ def test_a_profile_that_wants_less_gets_less(facility):
         make_kernel(person),
         """
         found = claims(jupyterlab_af.token())
-        print(found["aud"], found.get("scope"))
+        # without the scope `profile` nothing says who is in which group
+        print(found["aud"], found.get("groups"))
         """,
     )
-    assert lines == [f"{AUDIENCE} openid"]
+    assert lines == [f"{AUDIENCE} None"]
     person.stop()
     wait_until(lambda: not names_in(folder), what="no token after the stop")
 
