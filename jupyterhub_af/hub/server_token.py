@@ -19,8 +19,6 @@ from jupyterhub_af.policy.facility import Facility
 from jupyterhub_af.policy.plan import ServerPlan
 from jupyterhub_af.policy.sentence import Sentence
 from jupyterhub_af.policy.token import (
-    UNKNOWN_LIFETIME_SECONDS,
-    TokenLife,
     TokenWish,
     explain_broken,
     explain_ended,
@@ -29,6 +27,7 @@ from jupyterhub_af.policy.token import (
     explain_refused,
     token_folder,
 )
+from jupyterhub_af.policy.token_life import UNKNOWN_LIFETIME_SECONDS, TokenLife
 
 from .hand_outs import AccessToken, NarrowRefusedError, TokenSource
 from .token_sink import Place, TokenSink, TokenSinkError

@@ -21,7 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jupyterhub_af.policy.errors import AFError
-from jupyterhub_af.policy.token import EXPIRES_AT, LIFETIME, PROBLEM, TOKEN, TokenLife
+from jupyterhub_af.policy.token import (
+    EXPIRES_AT,
+    LIFETIME,
+    PROBLEM,
+    TOKEN,
+)
+from jupyterhub_af.policy.token_life import TokenLife
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -165,6 +165,12 @@ def _make_folders(layout: Layout) -> None:
         layout.door.chmod(0o2750)
 
 
+def forget_tokens(layout: Layout) -> None:
+    """Remove the access tokens of servers, none of which runs any more."""
+    for path in layout.tokens.glob("*/*"):
+        path.unlink(missing_ok=True)
+
+
 def _make_secrets(layout: Layout) -> None:
     ensure_secret(layout.hub / "service-secret")
     ensure_secret(layout.hub / "agent-secret")

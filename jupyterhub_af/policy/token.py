@@ -1,10 +1,10 @@
-"""The IAM's access token in a server: what it is to be, where it lies, when it is renewed.
+"""The IAM's access token in a server: what it is to be, where it lies, what is said of it.
 
 A *wish* is what the facility file wants of a server's token. The token lies in a folder
 of the facility's own, one for each server, which server and Dask workers see read-only
 at ``INSIDE``. Nothing else of the IAM's ever goes there: no refresh token, no ID token.
 
-Pure: times are seconds since 1970 (UTC), handed in.
+How long it is good is in ``token_life``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .facility import Facility, Profile
-from .freshness import needs_renewal
 from .names import make_slug
 from .sentence import Sentence, say
 from .storage import STRICT
@@ -25,10 +24,6 @@ PROBLEM = "problem"
 # WLCG bearer token discovery: the variable that names the token's file
 VARIABLE = "BEARER_TOKEN_FILE"
 TOKEN_FILE = f"{INSIDE}/{TOKEN}"
-# this part of its life a token in a server always has left, while the IAM answers
-LEFT_PART = 0.2
-# an IAM that does not say how long a token lives: as long as the shortest that are usual
-UNKNOWN_LIFETIME_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +42,6 @@ class TokenWish:
     def is_narrow(self) -> bool:
         """Return whether the token of the login itself is too much."""
         return bool(self.audience or self.scopes)
-
-
-@dataclass(frozen=True, slots=True)
-class TokenLife:
-    """From when to when a token is good."""
-
-    obtained_at: float
-    expires_at: float
-
-    @property
-    def lifetime_seconds(self) -> float:
-        """Return how long it was good at first."""
-        return max(0.0, self.expires_at - self.obtained_at)
-
-    def is_due(self, now: float) -> bool:
-        """Tell whether it is time to ask for a new one."""
-        return needs_renewal(self.obtained_at, self.expires_at, now)
-
-    def is_late(self, now: float) -> bool:
-        """Tell whether less of it is left than a server's token always has."""
-        return self.expires_at - now < LEFT_PART * self.lifetime_seconds
 
 
 def wish_of(facility: Facility, profile: Profile) -> TokenWish | None:

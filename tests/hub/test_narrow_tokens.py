@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from refresh_world import visit
 
 from jupyterhub_af.hub.hand_outs import NarrowRefusedError
 from jupyterhub_af.hub.iam_http import IAMAwayError
@@ -28,10 +27,10 @@ def kinds(iam):
     return [form["grant_type"].rpartition(":")[2] for form in iam.grants]
 
 
-async def test_where_the_iam_exchanges_tokens_nothing_is_refreshed(hub):
+async def test_where_the_iam_exchanges_tokens_nothing_is_refreshed(hub, visit):
     offer_exchange(hub.iam)
     hub.iam.may_exchange = True
-    visited = await visit(hub)
+    visited = await visit()
     before = await visited.state()
     access = await ask(visited)
     assert access.value != before["access_token"]
@@ -43,13 +42,13 @@ async def test_where_the_iam_exchanges_tokens_nothing_is_refreshed(hub):
 @pytest.mark.parametrize("is_offered", [False, True], ids=["not offered", "refused"])
 @pytest.mark.parametrize("rotates", [False, True], ids=["stable", "rotating"])
 async def test_else_a_refresh_asks_for_less_and_its_refresh_token_is_kept(
-    hub, is_offered, rotates
+    hub, visit, is_offered, rotates
 ):
     if is_offered:
         offer_exchange(hub.iam)
     hub.iam.may_exchange = False
     hub.iam.rotates = rotates
-    visited = await visit(hub)
+    visited = await visit()
     before = await visited.state()
     access = await ask(visited)
     assert kinds(hub.iam) == [
@@ -65,8 +64,8 @@ async def test_else_a_refresh_asks_for_less_and_its_refresh_token_is_kept(
     assert (await ask(visited)).value != access.value
 
 
-async def test_a_wider_answer_is_refused_and_its_refresh_token_kept(hub):
-    visited = await visit(hub)
+async def test_a_wider_answer_is_refused_and_its_refresh_token_kept(hub, visit):
+    visited = await visit()
     hub.iam.change_answer = lambda answer: {**answer, "scope": "openid email"}
     before = await visited.state()
     with pytest.raises(NarrowRefusedError, match="wider"):
@@ -76,16 +75,16 @@ async def test_a_wider_answer_is_refused_and_its_refresh_token_kept(hub):
     assert await visited.page() == 200
 
 
-async def test_a_client_that_may_not_is_refused_and_locks_nobody_out(hub):
-    visited = await visit(hub)
+async def test_a_client_that_may_not_is_refused_and_locks_nobody_out(hub, visit):
+    visited = await visit()
     hub.iam.refuse_grant = (400, {"error": "invalid_scope"})
     with pytest.raises(NarrowRefusedError):
         await ask(visited)
     assert await visited.page() == 200
 
 
-async def test_a_silent_iam_is_asked_for_narrow_tokens_once(hub):
-    visited = await visit(hub)
+async def test_a_silent_iam_is_asked_for_narrow_tokens_once(hub, visit):
+    visited = await visit()
     hub.iam.status["/token"] = (503, "")
     for _ in range(5):
         with pytest.raises(IAMAwayError):

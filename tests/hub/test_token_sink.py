@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from jupyterhub_af.hub.token_sink import FileTokenSink, Place, TokenSinkError
-from jupyterhub_af.policy.token import TokenLife
+from jupyterhub_af.policy.token_life import TokenLife
 
 IS_ROOT = os.geteuid() == 0
 UID = 200_123 if IS_ROOT else os.geteuid()

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from worlds import demo_facility
 
 from jupyterhub_af.policy.token import (
-    TokenLife,
     TokenWish,
     explain_broken,
     explain_late,
@@ -14,6 +13,7 @@ from jupyterhub_af.policy.token import (
     explain_refused,
     token_folder,
 )
+from jupyterhub_af.policy.token_life import TokenLife
 
 times = st.floats(0, 2**33, allow_nan=False)
 
