@@ -57,6 +57,7 @@ export class AccessWatch implements IDisposable {
     const { model, language, show } = this._options;
     const { access } = model.state;
     if (access !== null && this._banner === null) {
+      Notification.dismiss(this._notice);
       this._banner = new Banner(this._options);
       show(this._banner);
     } else if (access === null && this._banner !== null) {
@@ -65,7 +66,7 @@ export class AccessWatch implements IDisposable {
       const words = language.trans.__(
         'Your access is back. Your server goes on.'
       );
-      Notification.success(words, { autoClose: 10_000 });
+      this._notice = Notification.success(words, { autoClose: 10_000 });
     } else {
       this._banner?.update();
     }
@@ -73,6 +74,7 @@ export class AccessWatch implements IDisposable {
 
   private readonly _options: IBannerOptions;
   private _banner: Banner | null = null;
+  private _notice = '';
   private _isDisposed = false;
 }
 

@@ -104,6 +104,7 @@ describe('AccessWatch', () => {
     expect(notice.message).toBe('Your access is back. Your server goes on.');
     world.model.tell({ access: END });
     await world.says(/Save everything/);
+    expect(Notification.manager.count).toBe(0);
   });
 
   it('says after the end that the server was stopped, why, and where to go', async () => {

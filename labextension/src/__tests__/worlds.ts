@@ -250,8 +250,11 @@ type Piece = { readonly done: boolean; readonly value?: Uint8Array };
 
 /** A stream that the test writes, and a browser's response that carries it. */
 export class FakeStream {
-  constructor(status = 200, date = '') {
-    const headers = new Headers(date ? { Date: date } : {});
+  constructor(status = 200, date = '', kind = 'text/event-stream') {
+    const headers = new Headers({
+      'Content-Type': kind,
+      ...(date && { Date: date })
+    });
     const reader = {
       read: () => this._read(),
       cancel: async () => this.end()
