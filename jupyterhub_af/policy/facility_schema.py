@@ -89,7 +89,8 @@ def _clean_default(part: Part) -> None:
     if default is None or default in ({}, []) or "$ref" in part:
         del part["default"]
     elif part.get("pattern") == DURATION_PATTERN:
-        part["default"] = f"{default}s"
+        days, rest = divmod(default, 86400)
+        part["default"] = f"{default}s" if rest or not days else f"{days}d"
     elif any(p.get("pattern") == MEMORY_PATTERN for p in part.get("prefixItems", ())):
         part["default"] = [f"{size // _GIB}G" for size in default]
 

@@ -30,7 +30,7 @@ from jupyterhub_af.policy.facility_text import MAX_TEXT_BYTES, parse_facility
             "version: 1\n",
             "version: 1\nflavours: []\n",
             [
-                "2: flavours: is not a key here ('flavours'), known here: version, name, contact, iam, access, classes, profiles, storage and dask"
+                "2: flavours: is not a key here ('flavours'), known here: version, name, contact, iam, access, classes, profiles, storage, dask and audit"
             ],
             id="an unknown key at the top",
         ),
@@ -190,7 +190,7 @@ from jupyterhub_af.policy.facility_text import MAX_TEXT_BYTES, parse_facility
             "version: 1\n",
             "version: 1\n? [a]\n: b\n",
             [
-                "2: ?: is not a key here ('?'), known here: version, name, contact, iam, access, classes, profiles, storage and dask"
+                "2: ?: is not a key here ('?'), known here: version, name, contact, iam, access, classes, profiles, storage, dask and audit"
             ],
             id="a key that is a list",
         ),
