@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from jupyterhub.user import User
 
 SERVICE = "af"
+# who does what nobody asked for
+HUB = "hub"
 Result = Literal["done", "refused", "failed"]
 
 

@@ -67,8 +67,14 @@ class TokenSource(Protocol):
 class HandOuts:
     """The receivers of one hub."""
 
-    def __init__(self, log: logging.Logger) -> None:
+    def __init__(
+        self,
+        log: logging.Logger,
+        *,
+        on_end: Callable[[User, str], None] = lambda user, rule: None,
+    ) -> None:
         self._log = log
+        self._on_end = on_end
         self._receivers: list[Receiver] = []
 
     def register(self, receiver: Receiver) -> None:
@@ -90,7 +96,8 @@ class HandOuts:
                 self._log.exception("could not hand out the token of %s", user.name)
 
     async def withdrawn(self, user: User, rule: str) -> None:
-        """Tell all that a person's token is to be taken away."""
+        """Tell all that a person's token is to be taken away, with their access."""
+        self._on_end(user, rule)
         for receiver in self._receivers:
             try:
                 await receiver.withdrawn(user, rule)

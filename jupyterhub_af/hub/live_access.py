@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from traitlets import default
 
 from jupyterhub_af.line.peer import PeerAwayError, PeerRefusedError
+from jupyterhub_af.policy.messages import AuditEvent
 from jupyterhub_af.policy.recheck import LoginNote
 from jupyterhub_af.policy.sentence import Sentence
 
+from .acts import HUB
 from .facility_aware import FacilityAware
 from .hand_outs import AccessToken, HandOuts
 from .iam_client import IAMClient
@@ -76,8 +78,19 @@ class LiveAccess(FacilityAware):
     def hand_outs(self) -> HandOuts:
         """Return who is told of new tokens."""
         if self._hand_outs is None:
-            self._hand_outs = HandOuts(self.log)
+            self._hand_outs = HandOuts(self.log, on_end=self._tell_end)
         return self._hand_outs
+
+    def _tell_end(self, user: User, rule: str) -> None:
+        """Tell the audit once that somebody may not go on, also if nothing of theirs runs."""
+        event = AuditEvent(
+            actor=HUB,
+            action="login.end",
+            target=f"{user.name}/"[:255],
+            rule=rule,
+            result="done",
+        )
+        self.audit_writer().add(event)
 
     @property
     def rechecks(self) -> Rechecks:

@@ -32,7 +32,7 @@ from jupyterhub_af.policy.plan import Ids, ServerPlan, groups_of, make_plan, mou
 from jupyterhub_af.policy.selection import Selection, select, unknown_option
 from jupyterhub_af.policy.sentence import say
 
-from .acts import note_told
+from .acts import HUB, note_told
 from .asking import asking
 from .compat import SpawnException, options_of_query
 from .disk import FORM_PATIENCE_SECONDS, PATIENCE_SECONDS, explain_disk
@@ -44,8 +44,6 @@ from .refusal import make_spawn_refusal, refuse_unconfirmed
 if TYPE_CHECKING:
     from jupyterhub.user import User
 
-# who stops a server where nobody asked
-HUB = "hub"
 # what the form ignores, because JupyterHub uses it
 _FIELDS_OF_THE_HUB = frozenset({"_xsrf", "next", "display_name"})
 

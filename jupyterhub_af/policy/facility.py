@@ -294,7 +294,9 @@ class DaskRule(_Model):
 class AuditRule(_Model):
     """How long the audit keeps what it knows, and what of people who are deleted."""
 
-    keep: Duration = Field(400 * 86400, description="Older lines are removed.")
+    keep: Duration = Field(
+        400 * 86400, description="Older lines are removed; at least 1d."
+    )
     on_delete: Literal["anonymise", "erase", "keep"] = Field(
         "anonymise",
         description="Lines about a deleted account: without the name, gone, or kept.",

@@ -89,15 +89,10 @@ def _clean_default(part: Part) -> None:
     if default is None or default in ({}, []) or "$ref" in part:
         del part["default"]
     elif part.get("pattern") == DURATION_PATTERN:
-        part["default"] = _duration(default)
+        days, rest = divmod(default, 86400)
+        part["default"] = f"{default}s" if rest or not days else f"{days}d"
     elif any(p.get("pattern") == MEMORY_PATTERN for p in part.get("prefixItems", ())):
         part["default"] = [f"{size // _GIB}G" for size in default]
-
-
-def _duration(seconds: int) -> str:
-    """Return seconds as the file writes them: in days where they are whole days."""
-    days, rest = divmod(seconds, 86400)
-    return f"{days}d" if days and not rest else f"{seconds}s"
 
 
 def _add_rules(properties: Part, defs: Part) -> None:

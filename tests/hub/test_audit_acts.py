@@ -12,6 +12,7 @@ import pytest
 from fake_iam import FakeAccount
 from fake_server import FakeServer, options
 from jupyterhub import orm
+from refresh_world import RECHECK, SUSPENDED
 
 from jupyterhub_af.hub import acts
 from jupyterhub_af.line import audit
@@ -303,6 +304,30 @@ async def test_who_enters_somebodys_server_is_one_line(world):
     login, entered = await world.lines(2)
     assert login[:2] == ("root1", "login")
     assert entered == ("root1", "server.enter", "alice/", "done", "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "rule"),
+    [
+        pytest.param(SUSPENDED, "suspended", id="a suspended account"),
+        pytest.param(None, "denied", id="a lost group"),
+    ],
+)
+async def test_access_that_ends_is_one_line_however_often_it_is_asked(
+    hub, visit, iam, answer, rule
+):
+    here = await visit()
+    hub.service.events.clear()
+    if answer is None:
+        iam.person.claims["groups"] = ["zoo"]
+    iam.refuse_grant = answer
+    here.clock.pass_by(RECHECK)
+    for _ in range(3):
+        assert await here.page() == 302
+    await come(lambda: hub.service.events)
+    await hub.app.authenticator.audit_writer().settle()
+    lines = [(e["actor"], e["action"], e["rule"]) for e in hub.service.events]
+    assert lines == [("hub", "login.end", rule)]
 
 
 @pytest.mark.parametrize("act", acts.ACTS, ids=lambda act: f"{act.action} {act.path}")

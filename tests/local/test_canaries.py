@@ -163,6 +163,7 @@ def suffer_outage(world: CanaryWorld, kind: str) -> None:
     with suppress(httpx.HTTPError):
         other.http.get(other.at("hub/oauth_login"))
     world.facility.control("POST", "outage", {"seconds": 0})
+    wait_until(lambda: other.log_in().status_code < 400, what="the hub hears the IAM")
 
 
 def break_the_file(world: CanaryWorld) -> None:
