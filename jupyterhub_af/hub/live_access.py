@@ -32,7 +32,12 @@ EVERY_REQUEST = -1
 
 
 class AsksEarly:
-    """Mark a handler that asks for the keeper, a little before a re-check is due."""
+    """Be a handler that asks for the keeper, a little before a re-check is due.
+
+    It asks so about the person in question only, not about who calls.
+    """
+
+    asks_early = False
 
 
 class LiveAccess(FacilityAware):
@@ -98,7 +103,8 @@ class LiveAccess(FacilityAware):
         self, user: User, handler: BaseHandler | None = None, **_: Any
     ) -> bool:
         """Tell whether somebody may go on; the engine has settled groups and all else."""
-        why: Why = "keeper" if isinstance(handler, AsksEarly) else "page"
+        is_early = isinstance(handler, AsksEarly) and handler.asks_early
+        why: Why = "keeper" if is_early else "page"
         return (await self.rechecks.look(user, why)).holds
 
     async def confirm_for_start(self, user: User) -> Standing:

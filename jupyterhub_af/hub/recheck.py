@@ -31,6 +31,7 @@ class RecheckDoor(AsksEarly, APIHandler):
         if user is None:
             self._answer(RecheckReply(status="unknown"))
             return
+        self.asks_early = True
         await self.refresh_auth(user, force=True)
         standing = self.authenticator.rechecks.peek(user)
         if standing is None:

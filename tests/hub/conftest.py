@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_iam import CLIENT_ID, CLIENT_SECRET, FakeIAM
 from fake_service import FakeService
+from refresh_world import Visit, make_visit
 
 from jupyterhub_af.hub import templates_dir
 from jupyterhub_af.hub.authenticator import IAMAuthenticator
@@ -207,6 +208,21 @@ async def start_hub(
         # the hub forgets the proxy's connections when it stops, and never closes them
         await app.http_server.close_all_connections()
     await close_sessions()
+
+
+@pytest.fixture
+async def visit(hub: Hub) -> AsyncIterator[Callable[..., Awaitable[Visit]]]:
+    """Give a function that logs somebody in, on a clock that the test turns."""
+    visits: list[Visit] = []
+
+    async def begin(*args: Any, **more: Any) -> Visit:
+        visits.append(await make_visit(hub, *args, **more))
+        return visits[-1]
+
+    yield begin
+    for here in visits:
+        here.rechecks.close()
+        await here.browser.http.aclose()
 
 
 @pytest.fixture

@@ -97,6 +97,7 @@ class FakeIAM:
         self.lives = 3599
         self.refuse_grant: tuple[int, Json] | None = None
         self.hanging: dict[str, asyncio.Event] = {}
+        self.is_hanging = asyncio.Event()
         self.may_exchange = False
         self._codes: dict[str, Json] = {}
         self._access_tokens: dict[str, FakeAccount] = {}
@@ -126,6 +127,7 @@ class FakeIAM:
     async def _answer(self, request: web.Request) -> web.Response:
         self.calls.append(request.path)
         if request.path in self.hanging:
+            self.is_hanging.set()
             await self.hanging[request.path].wait()
         if request.path in self.status:
             status, text = self.status[request.path]
@@ -239,6 +241,9 @@ class FakeIAM:
         if person is None:
             return web.json_response({"active": False})
         return web.json_response({"active": True, "sub": person.sub, **person.claims})
+
+    def forget_access_tokens(self) -> None:
+        self._access_tokens.clear()
 
     def revoke(self) -> None:
         """Forget every refresh token."""

@@ -84,7 +84,7 @@ class Visit:
         return sorted(group.name for group in self.user.groups)
 
 
-async def visit(hub: Any, claims: Any = STUDENT, sub: str = "sub-1") -> Visit:
+async def make_visit(hub: Any, claims: Any = STUDENT, sub: str = "sub-1") -> Visit:
     """Log somebody in, with a clock of the test's own."""
     clock = FakeClock()
     hub.app.authenticator.clock = clock

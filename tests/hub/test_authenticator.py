@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import urljoin
 
 import pytest
@@ -28,7 +29,16 @@ async def test_student_logs_in_and_the_hub_knows_what_it_must(hub, iam, service)
     state = await user.get_auth_state()
     assert state.pop("access_token") in iam.secrets
     assert state.pop("refresh_token") in iam.secrets
+    now = state.pop("login_at")
+    assert now == pytest.approx(time.time(), abs=600)
     assert state == {
+        "checked_at": now,
+        "answered_at": now,
+        "refusal": None,
+        "is_out": False,
+        "auth_time": None,
+        "token_obtained_at": now,
+        "token_expires_at": now + 3599,
         "scope": ["openid", "profile", "email", "offline_access"],
         "iss": iam.issuer,
         "sub": "80e5fb8d",

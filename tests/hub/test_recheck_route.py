@@ -1,0 +1,138 @@
+"""The route by which the service has somebody looked at again: who may, and what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from refresh_world import CLIENT_SUSPENDED, RECHECK, SUSPENDED, make_service
+from sign_in_world import ADMIN
+
+pytestmark = [
+    pytest.mark.hub,
+    # JupyterHub 5.5's own event schemas
+    pytest.mark.filterwarnings("ignore:The `version` property of an event schema"),
+]
+ROUTE = "api/af/recheck"
+ME = {"user": "student1"}
+
+
+async def recheck(here, token, body=ME):
+    return await here.call(ROUTE, token, "POST", content=json.dumps(body))
+
+
+async def test_the_service_hears_a_word_and_a_time(hub, visit, iam):
+    here = await visit()
+    token, began = make_service(hub), here.clock.at
+    answer = await recheck(here, token)
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"status": "allowed", "checked_at": began},
+    )
+    assert answer.headers["Cache-Control"] == "no-store"
+    here.clock.pass_by(RECHECK - 15)
+    assert (await recheck(here, token)).json() == {
+        "status": "allowed",
+        "checked_at": here.clock.at,
+    }
+    iam.refuse_grant = SUSPENDED
+    here.clock.pass_by(RECHECK)
+    assert (await recheck(here, token)).json() == {
+        "status": "suspended",
+        "checked_at": here.clock.at - RECHECK,
+    }
+    assert iam.refreshes() == 2
+
+
+async def test_it_is_no_way_to_ask_the_iam_too_often(hub, visit, iam):
+    here = await visit()
+    token = make_service(hub)
+    here.clock.pass_by(RECHECK)
+    answers = await asyncio.gather(*(recheck(here, token) for _ in range(20)))
+    assert {a.json()["status"] for a in answers} == {"allowed"}
+    for _ in range(20):
+        here.clock.pass_by(1)
+        await recheck(here, token)
+    assert iam.refreshes() == 1
+
+
+async def test_silence_and_a_refused_client_are_told_apart(hub, visit, iam):
+    here = await visit()
+    token, began = make_service(hub), here.clock.at
+    iam.refuse_grant = CLIENT_SUSPENDED
+    here.clock.pass_by(RECHECK)
+    said = {"status": "client-refused", "checked_at": began}
+    assert (await recheck(here, token)).json() == said
+    iam.refuse_grant = None
+    iam.status["/token"] = (502, "")
+    here.clock.pass_by(5)
+    await recheck(here, token)
+    await here.rechecks.settled()
+    assert (await recheck(here, token)).json() == {**said, "status": "silent"}
+
+
+async def test_an_edited_file_is_heard_of_without_asking_the_iam(hub, visit, iam):
+    here = await visit()
+    token = make_service(hub)
+    text = hub.facility_file.read_text()
+    hub.facility_file.write_text(text.replace("[hackathon, cygno]", "[cygno]"))
+    assert (await recheck(here, token)).json()["status"] == "denied"
+    assert here.groups() == []
+    hub.facility_file.write_text(text)
+    assert (await recheck(here, token)).json()["status"] == "allowed"
+    assert here.groups() == ["hackathon", "hackathon/students"]
+    assert iam.grants == []
+
+
+async def test_people_whom_nobody_knows_are_said_to_be_unknown(hub, visit):
+    here = await visit()
+    answer = await recheck(here, make_service(hub), {"user": "nobody"})
+    assert answer.json() == {"status": "unknown", "checked_at": None}
+
+
+async def test_a_person_without_a_login_needs_one(hub, visit):
+    here = await visit()
+    # the test hub's own user never logged in
+    answer = await recheck(here, make_service(hub), {"user": "user"})
+    assert answer.json() == {"status": "login-needed", "checked_at": None}
+
+
+async def test_nobody_but_the_service_may_ask(hub, visit, iam, subtests):
+    here = await visit({**ADMIN, "groups": ["hackathon", *ADMIN["groups"]]})
+    calls = len(iam.calls)
+    here.clock.pass_by(RECHECK - 10)
+    callers = {
+        "an administrator's token": here.token,
+        "another service": make_service(hub, "other"),
+        "a token nobody gave": "x" * 32,
+    }
+    for what, token in callers.items():
+        with subtests.test(what):
+            answer = await recheck(here, token, {"user": "admin1"})
+            assert answer.status_code == 403
+    with subtests.test("an administrator's cookie"):
+        url = f"{hub.url}{ROUTE}"
+        answer = await here.browser.http.post(url, content=json.dumps(ME))
+        assert answer.status_code == 403
+    with subtests.test("the token in the address"):
+        token = make_service(hub, "third")
+        url = f"{hub.url}{ROUTE}?token={token}"
+        answer = await here.browser.http.post(url, content=json.dumps(ME))
+        assert answer.status_code == 403
+    assert len(iam.calls) == calls
+
+
+async def test_a_question_of_another_form_is_refused(hub, visit, subtests):
+    here = await visit()
+    token = make_service(hub)
+    bodies = ["", "{}", "[]", "{", '{"user": 1}', '{"user": ""}', '{"name": "x"}']
+    for body in [*bodies, json.dumps({"user": "x" * 5000}), '{"user":"a","b":1}']:
+        with subtests.test(body[:20]):
+            answer = await here.call(ROUTE, token, "POST", content=body)
+            assert answer.status_code == 400
+            assert "Traceback" not in answer.text
+    for method in ("GET", "PUT", "DELETE", "PATCH"):
+        with subtests.test(method):
+            answer = await here.call(ROUTE, token, method)
+            assert answer.status_code == 405
