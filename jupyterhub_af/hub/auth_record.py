@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
-from jupyterhub.crypto import encrypt
+from cryptography.fernet import InvalidToken
+from jupyterhub.crypto import EncryptionUnavailable, decrypt, encrypt
 from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -105,7 +106,7 @@ def is_known(user: User) -> bool:
 
 
 class Records:
-    """The records of one hub's people. Reading and writing is for one at a time each."""
+    """The records of one hub's people. Anybody may read; who writes has the person's turn."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
@@ -130,17 +131,32 @@ class Records:
 
     async def load(self, user: User) -> AuthRecord | None:
         """Return the record: memory's where that is newer than what is stored."""
-        known = self.peek(user)
-        if known is not None:
-            return known
-        found = parse_auth_state(await user.get_auth_state())
-        stored = user.encrypted_auth_state
+        for _ in range(_MOST_TRIES):
+            known = self.peek(user)
+            if known is not None:
+                return known
+            stored = user.encrypted_auth_state
+            found = parse_auth_state(await self._read(user, stored))
+            if user.encrypted_auth_state == stored:
+                break
         before = self._kept.get(user.id)
         if before and before.record and _is_older(found, before.record):
             self._kept[user.id] = _Kept(stored, before.record, is_saved=False)
             return before.record
         self._kept[user.id] = _Kept(stored, found)
         return found
+
+    async def _read(self, user: User, stored: bytes | None) -> Any:
+        """Return what a stored text says; it is not written again as the hub would."""
+        if stored is None:
+            return None
+        try:
+            return await decrypt(stored)
+        except (ValueError, InvalidToken, EncryptionUnavailable) as error:
+            self._log.warning(
+                "could not read the login of %s (%s)", user.name, type(error).__name__
+            )
+            return None
 
     async def save(self, user: User, record: AuthRecord) -> bool:
         """Write a record in place of what was loaded; False: another login took the place."""
@@ -150,11 +166,12 @@ class Records:
             if not is_known(user):
                 self._kept.pop(user.id, None)
                 return False
+            if kept.record is not None and kept.record.login_at != record.login_at:
+                return False
             if user.encrypted_auth_state == kept.stored:
                 self._write(user, record, text)
                 return True
             # somebody else wrote: a login, or the hub with another of its own keys
-            kept.record = None
             found = await self.load(user)
             if found is not None and found.login_at != record.login_at:
                 return False

@@ -100,7 +100,7 @@ class Rechecks:
 
     async def look(self, user: User, why: Why = "page") -> Standing:
         """Return how a person stands, after asking the IAM where that is due."""
-        record = self._records.peek(user)
+        record = self._records.peek(user) or await self._records.load(user)
         if record is not None and not self._is_due(user, record, why):
             return self._settle(user, record, record, None)
         flight = self._flights.get(user.id)

@@ -187,7 +187,7 @@ class PlannedStart(FacilityAware):
         SpawnException
             In words, if anything is withheld, missing or does not answer.
         """
-        await self._confirm_groups()
+        await self.confirm_groups()
         access = self.access_here()
         try:
             selection = select(access, self.user_options)
@@ -223,7 +223,7 @@ class PlannedStart(FacilityAware):
         )
         return plan
 
-    async def _confirm_groups(self) -> None:
+    async def confirm_groups(self) -> None:
         """Refuse a start by groups that the IAM has not confirmed for too long."""
         if not isinstance(self.authenticator, LiveAccess):
             return

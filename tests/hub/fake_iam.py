@@ -242,6 +242,9 @@ class FakeIAM:
             return web.json_response({"active": False})
         return web.json_response({"active": True, "sub": person.sub, **person.claims})
 
+    def forget_access_tokens(self) -> None:
+        self._access_tokens.clear()
+
     def revoke(self) -> None:
         """Forget every refresh token."""
         self._refresh_tokens.clear()
