@@ -62,7 +62,7 @@ class IAMLine:
 
     def answers_well(self) -> bool:
         """Tell whether a request may wait for an answer, as far as is known."""
-        return self._breaker.state == "closed" and self.may_ask()
+        return self._breaker.is_well(self._clock())
 
     async def ask(self, question: Callable[[], Awaitable[_T]]) -> _T:
         """Return the answer; the breaker learns from it.

@@ -47,12 +47,16 @@ class Breaker:
         """Tell whether a question may be sent now."""
         has_paused = now - self.called_at >= self.pause_seconds
         if self.state == "closed":
-            since = self.unanswered_since
-            is_slow = since is not None and now - since >= SLOW_SECONDS
-            return not is_slow or has_paused
+            return self.is_well(now) or has_paused
         if self.state == "open":
             return False
         return self.unanswered_since is None and has_paused
+
+    def is_well(self, now: float) -> bool:
+        """Tell whether an answer may be waited for: closed, and nothing is overdue."""
+        since = self.unanswered_since
+        is_slow = since is not None and now - since >= SLOW_SECONDS
+        return self.state == "closed" and not is_slow
 
     def may_knock(self, now: float) -> bool:
         """Tell whether somebody should look now whether the IAM answers at all."""

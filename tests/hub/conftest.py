@@ -225,6 +225,7 @@ async def visit(hub: Hub) -> AsyncIterator[Callable[..., Awaitable[Visit]]]:
     yield begin
     for here in visits:
         here.rechecks.close()
+        await here.rechecks.settled()
         await here.browser.http.aclose()
 
 

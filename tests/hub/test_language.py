@@ -12,7 +12,7 @@ import pytest
 
 import jupyterhub_af
 from jupyterhub_af.hub.language import LOCALE
-from jupyterhub_af.policy import access
+from jupyterhub_af.policy import access, recheck
 
 ROOT = Path(jupyterhub_af.__path__[0])
 # words of the command line and of the log are English
@@ -23,6 +23,7 @@ MARKED = re.compile(r"""\b_\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\)""")
 def texts_of_code() -> set[str]:
     """Return the templates of every sentence that policy and hub can say."""
     texts = {*access._FOR_ONE.values(), *access._FOR_SEVERAL.values()}
+    texts |= set(recheck._WORDS.values())
     for path in ROOT.rglob("*.py"):
         if path.relative_to(ROOT).parts[0] in NOT_SHOWN:
             continue

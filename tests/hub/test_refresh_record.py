@@ -16,20 +16,21 @@ pytestmark = [
 ]
 
 
-def restart_engine(here) -> None:
+async def restart_engine(here) -> None:
     """Forget what is in memory, as a hub that starts again."""
     here.rechecks.close()
+    await here.rechecks.settled()
     here.hub.app.authenticator._rechecks = None
 
 
 async def test_a_restart_asks_nothing_anew_where_the_word_is_young(visit, iam):
     here = await visit()
-    restart_engine(here)
+    await restart_engine(here)
     here.clock.pass_by(RECHECK - 1)
     pages = [here.page() for _ in range(20)]
     assert set(await asyncio.gather(*pages)) == {200}
     assert iam.grants == []
-    restart_engine(here)
+    await restart_engine(here)
     here.clock.pass_by(1)
     assert set(await asyncio.gather(*(here.page() for _ in range(20)))) == {200}
     assert iam.refreshes() == 1
@@ -40,7 +41,7 @@ async def test_a_restart_forgets_no_refusal(visit, iam):
     iam.refuse_grant = SUSPENDED
     here.clock.pass_by(RECHECK)
     assert await here.page() == 302
-    restart_engine(here)
+    await restart_engine(here)
     iam.status["/token"] = (503, "")
     here.clock.pass_by(2 * RECHECK)
     assert (await here.page(), await here.api()) == (302, 403)

@@ -73,6 +73,11 @@ def test_a_question_without_a_word_for_a_second_slows_the_next():
     # asked long ago, no word since: the pace holds from here on
     slow = breaker.asked(0.75)
     assert not slow.may_ask(1.5)
+    assert (slow.is_well(0.9), slow.is_well(1.5), slow.is_well(99)) == (
+        True,
+        False,
+        False,
+    )
     assert slow.may_ask(0.75 + PACE_SECONDS)
 
 
