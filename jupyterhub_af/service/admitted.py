@@ -1,12 +1,19 @@
 """The servers' own tokens that were let in, so that a courtesy can go on with them.
 
-Only their SHA-256 sums are kept, as the hub does: none can be made of them.
+Only their SHA-256 sums are kept, as the hub does: none can be made of them. They are
+written down at times, so that a restart of this process forgets no server that works.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import delete, select
+
+from .store import Store
+from .tables import TokenRow
 
 MOST_REMEMBERED = 10_000
 
@@ -21,17 +28,21 @@ def digest_of(token: str) -> str:
 class Admitted:
     """Remember which server each token belongs to, the newest ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._places: OrderedDict[str, Place] = OrderedDict()
+        self._written: dict[str, Place] = {}
 
-    def note(self, token: str, place: Place) -> str:
+    def load(self) -> None:
+        """Read what was written down before this process started."""
+        with self._store.read() as session:
+            rows = session.scalars(select(TokenRow))
+            self._written = {row.digest: (row.user, row.server_name) for row in rows}
+        self._places.update(self._written)
+
+    def note(self, token: str, place: Place) -> None:
         """Remember a token that the hub has just known."""
         digest = digest_of(token)
-        self.restore(digest, place)
-        return digest
-
-    def restore(self, digest: str, place: Place) -> None:
-        """Remember a token by the sum that was written down."""
         self._places[digest] = place
         self._places.move_to_end(digest)
         while len(self._places) > MOST_REMEMBERED:
@@ -41,6 +52,21 @@ class Admitted:
         """Return the server that a token was of when it was let in."""
         return self._places.get(digest_of(token))
 
-    def digests_of(self, place: Place) -> tuple[str, ...]:
-        """Return the sums of a server's tokens."""
-        return tuple(digest for digest, at in self._places.items() if at == place)
+    async def write(self, live: Collection[Place]) -> None:
+        """Write down the tokens of servers that run; forget what was of others."""
+        wanted = {d: place for d, place in self._places.items() if place in live}
+        new = {d: p for d, p in wanted.items() if d not in self._written}
+        gone = self._written.keys() - wanted.keys()
+        if new or gone:
+            await self._store.run(self._write, new, gone)
+        for digest in gone:
+            self._places.pop(digest, None)
+        self._written = wanted
+
+    def _write(self, new: Mapping[str, Place], gone: Collection[str]) -> None:
+        with self._store.write() as session:
+            for digest in gone:
+                session.execute(delete(TokenRow).where(TokenRow.digest == digest))
+            for digest, (user, server_name) in new.items():
+                row = TokenRow(digest=digest, user=user, server_name=server_name)
+                session.merge(row)

@@ -28,6 +28,7 @@ from jupyterhub_af.policy.errors import ConfigError
 
 from .accounts import Accounts
 from .administration import make_administration_routes
+from .admitted import Admitted
 from .audit import Audit
 from .changes import Changes
 from .courtesy import Courtesy
@@ -232,8 +233,9 @@ class ServiceApp(Application):
         register = Register(store, catalogue, ranges)
         register.prepare()
         metrics = Metrics()
-        endings = Endings(store)
+        endings, admitted = Endings(store), Admitted(store)
         endings.load()
+        admitted.load()
         return Desk(
             log=self.log,
             store=store,
@@ -252,6 +254,7 @@ class ServiceApp(Application):
             ),
             secrets=secrets,
             endings=endings,
+            admitted=admitted,
             agent=self._agent(),
         )
 

@@ -25,9 +25,7 @@ class Courtesy:
         """Remember a token that the hub has just known, if it is a server's."""
         server_name = server_of(caller)
         if caller.kind == "user" and server_name is not None:
-            place = (caller.name, server_name)
-            digest = self._desk.admitted.note(token, place)
-            self._desk.endings.add_token(place, digest)
+            self._desk.admitted.note(token, (caller.name, server_name))
 
     async def admit(self, token: str) -> Caller | None:
         """Return whose a token is that the hub refuses; None if it is nobody's here.

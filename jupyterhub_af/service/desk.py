@@ -59,7 +59,7 @@ class Desk:
     sweeps: Sweeps
     secrets: Secrets
     endings: Endings
-    admitted: Admitted = field(default_factory=Admitted)
+    admitted: Admitted
     standings: Standings = field(default_factory=Standings)
     # the line to the storage agent; None where there is none
     agent: Peer | None = None

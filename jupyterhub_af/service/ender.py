@@ -51,8 +51,6 @@ class Ender:
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         for ending in self._book.all:
-            for digest in ending.tokens:
-                desk.admitted.restore(digest, ending.place)
             # begun by a process that ended before it could say so
             if not ending.is_told:
                 self._say("access.end", ending, ending.rule)
@@ -141,9 +139,8 @@ class Ender:
                 self._touch(place)
             return
         now = self._desk.clock()
-        tokens = self._desk.admitted.digests_of(place)
         ends_at = now + access.facility.iam.courtesy_seconds
-        ending = Ending(*place, start_id, rule, reason, now, ends_at, tokens)
+        ending = Ending(*place, start_id, rule, reason, now, ends_at)
         self._book.put(ending)
         self._say("access.end", ending, rule)
         self._touch(place)
@@ -208,9 +205,10 @@ class Ender:
                 now_due = await self._look_again(ending, look)
                 if now_due is None:
                     return
-                await self._mark(now_due)
+                await self._mark(now_due, is_ending=True)
                 await self._hub.stop_server(*ending.place)
             except AskError as error:
+                await self._mark(ending, is_ending=False)
                 self._desk.metrics.failed_stops.labels("server").inc()
                 self._desk.log.warning("Could not stop %s/%s: %s", *ending.place, error)
                 return
@@ -230,12 +228,12 @@ class Ender:
             return None
         return last if _can_be_stopped(server) else None
 
-    async def _mark(self, ending: Ending) -> None:
+    async def _mark(self, ending: Ending, *, is_ending: bool) -> None:
         """Have the hub's own word about the stop be left out: ours knows the rule."""
         start = await self._desk.find_start(*ending.place)
         if start is not None:
             now = self._desk.clock()
-            self._desk.running.mark_ending(start, now, is_ending=True)
+            self._desk.running.mark_ending(start, now, is_ending=is_ending)
 
     def _note_stopped(self, ending: Ending) -> None:
         rule = "withheld" if ending.rule == "withheld" else "access-lost"

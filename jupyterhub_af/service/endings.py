@@ -8,7 +8,7 @@ deadline, and a database that is away ends none.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import cast
 
 from sqlalchemy import delete, select
@@ -18,8 +18,6 @@ from jupyterhub_af.policy.recheck import EndRule
 
 from .store import Store
 from .tables import EndingRow
-
-MOST_TOKENS = 8
 
 Place = tuple[str, str]
 
@@ -38,7 +36,6 @@ class Ending:
     reason: str
     since: float
     ends_at: float
-    tokens: tuple[str, ...] = field(default=(), repr=False)
     is_told: bool = False
     is_stopped: bool = False
 
@@ -95,12 +92,6 @@ class Endings:
         if self._endings.pop(ending.place, None) is not None:
             self._unwritten.add(ending.place)
 
-    def add_token(self, place: Place, digest: str) -> None:
-        """Let one more of the server's own tokens be good until it ends."""
-        ending = self._endings.get(place)
-        if ending is not None and digest not in ending.tokens:
-            self.put(replace(ending, tokens=(*ending.tokens, digest)[-MOST_TOKENS:]))
-
     async def write(self) -> None:
         """Write down what is not yet; SQLAlchemy's error if the database takes nothing."""
         async with self._lock:
@@ -123,11 +114,10 @@ class Endings:
                         )
                     )
                 else:
-                    values = asdict(ending) | {"tokens": " ".join(ending.tokens)}
-                    session.merge(EndingRow(**values))
+                    session.merge(EndingRow(**asdict(ending)))
 
 
 def _to_ending(row: EndingRow) -> Ending:
     values = {item.name: getattr(row, item.name) for item in fields(Ending)}
     values["rule"] = cast("EndRule", row.rule)
-    return Ending(**values | {"tokens": tuple(row.tokens.split())})
+    return Ending(**values)

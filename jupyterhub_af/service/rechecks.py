@@ -111,12 +111,9 @@ class Rechecks:
     async def look_at_refused(self, user: str) -> None:
         """Look at somebody whose server's token the hub refuses all at once."""
         now = self._desk.clock()
-        if now - self._refused_at.get(user, float("-inf")) >= REFUSED_SECONDS:
-            self._refused_at = {
-                u: at
-                for u, at in self._refused_at.items()
-                if now - at < REFUSED_SECONDS
-            } | {user: now}
+        young = {u: t for u, t in self._refused_at.items() if now - t < REFUSED_SECONDS}
+        self._refused_at = young | {user: young.get(user, now)}
+        if user not in young or user in self._asking:
             await self.look(user)
 
     async def look(self, user: str) -> bool:

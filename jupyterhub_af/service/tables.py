@@ -113,9 +113,8 @@ class EndingRow(Base):
     """A running server that has to end, because its person lost access.
 
     It belongs to one start: a later start of the same name has nothing to do with it.
-    ``since`` and ``ends_at`` are in seconds since 1970 (UTC). ``tokens`` are SHA-256 sums
-    of the server's own tokens that were let in before, as the hub keeps them too.
-    ``is_told`` and ``is_stopped`` say which lines of the audit are written.
+    ``since`` and ``ends_at`` are in seconds since 1970 (UTC). ``is_told`` and
+    ``is_stopped`` say which lines of the audit are written.
     """
 
     __tablename__ = "endings"
@@ -127,9 +126,18 @@ class EndingRow(Base):
     reason: Mapped[str] = mapped_column(Text)
     since: Mapped[float] = mapped_column(Float(53))
     ends_at: Mapped[float] = mapped_column(Float(53))
-    tokens: Mapped[str] = mapped_column(Text)
     is_told: Mapped[bool] = mapped_column(Boolean)
     is_stopped: Mapped[bool] = mapped_column(Boolean)
+
+
+class TokenRow(Base):
+    """A token of a server that runs, as its SHA-256 sum: the hub keeps no more either."""
+
+    __tablename__ = "server_tokens"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user: Mapped[str] = mapped_column(String(255))
+    server_name: Mapped[str] = mapped_column(String(255))
 
 
 class CheckRow(Base):

@@ -22,6 +22,7 @@ from jupyterhub_af.policy.identity import make_identity
 from jupyterhub_af.policy.messages import AccountRequest, IdsRequest, plan_to_json
 from jupyterhub_af.policy.plan import Ids, ServerPlan, make_plan
 from jupyterhub_af.policy.selection import select
+from jupyterhub_af.service.admitted import Admitted
 from jupyterhub_af.service.audit import Audit
 from jupyterhub_af.service.changes import Changes
 from jupyterhub_af.service.desk import Desk
@@ -130,6 +131,7 @@ def desk(lite_store: Store, catalogue: Catalogue, clock: Clock) -> Desk:
         sweeps=Sweeps(log, metrics.sweeps, sweep_seconds=1200, started_at=clock()),
         secrets=Secrets(),
         endings=Endings(lite_store),
+        admitted=Admitted(lite_store),
         clock=clock,
     )
 

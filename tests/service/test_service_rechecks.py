@@ -21,9 +21,11 @@ async def test_everybody_with_a_server_is_asked_about_once_in_the_bound(world, r
     for user in ("anna", "bob"):
         await run(user, idle=None)
     await run("anna", "two", idle=None)
-    await world.recheck()
-    for _ in range(10):
-        await world.recheck(after=BOUND / 10)
+    for _ in range(31):
+        await world.recheck(after=5)
+    assert sorted(world.hub.rechecked) == ["anna", "bob"]
+    for _ in range(60):
+        await world.recheck(after=5)
     assert sorted(world.hub.rechecked) == ["anna", "anna", "bob", "bob"]
 
 
@@ -156,7 +158,7 @@ async def test_a_slow_answer_keeps_nobody_else_waiting(world, run):
     try:
         for _ in range(100):
             await world.rechecks.step()
-            world.clock.now += 1
+            world.clock.now += 5
             if set(world.hub.rechecked) == {"anna", "bob", "carlo"}:
                 break
             await asyncio.sleep(0.02)
@@ -198,7 +200,7 @@ async def test_five_hundred_servers_are_one_question_each_in_the_bound(world, be
         world.hub.run(user, active_at=world.clock())
     await world.sweep()
     asked = len(world.hub.asked)
-    until = world.clock() + BOUND / 2
+    until = world.clock() + BOUND / 2 + 2
     while world.clock() < until:
         wait = await world.rechecks.step()
         await world.rechecks.settle()

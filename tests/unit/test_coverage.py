@@ -141,11 +141,6 @@ def test_a_running_server_is_held_to_the_groups_of_today(person, choice, groups,
         pytest.param(
             [(", backup: {every: 15m, keep: 48}", "")], None, id="backups switched off"
         ),
-        pytest.param(
-            [("  - {name: cvmfs,       kind: cvmfs", "  - {name: soft, kind: cvmfs")],
-            None,
-            id="an area of another name shows the same tree",
-        ),
     ],
 )
 def test_an_edit_counts_as_far_as_it_is_about_access(edits, words):

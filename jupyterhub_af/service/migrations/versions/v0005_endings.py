@@ -22,7 +22,6 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("since", sa.Float(53), nullable=False),
         sa.Column("ends_at", sa.Float(53), nullable=False),
-        sa.Column("tokens", sa.Text, nullable=False),
         sa.Column("is_told", sa.Boolean, nullable=False),
         sa.Column("is_stopped", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("user", "server_name", name="pk_endings"),
@@ -32,4 +31,11 @@ def upgrade() -> None:
         sa.Column("user", sa.String(255), nullable=False),
         sa.Column("checked_at", sa.Float(53), nullable=False),
         sa.PrimaryKeyConstraint("user", name="pk_checks"),
+    )
+    op.create_table(
+        "server_tokens",
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("user", sa.String(255), nullable=False),
+        sa.Column("server_name", sa.String(255), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name="pk_server_tokens"),
     )
