@@ -78,9 +78,9 @@ class TooWideError(NarrowRefusedError):
     def __init__(self, refresh_token: str | None, *, is_too_wide: bool) -> None:
         self.refresh_token = refresh_token
         super().__init__(
-            "The IAM gave a wider token than was asked for."
+            "The login service gave a wider token: more scopes, or another audience."
             if is_too_wide
-            else "The IAM refused a token of this audience and these scopes."
+            else "The login service gives no token of this audience and these scopes."
         )
 
 

@@ -156,6 +156,7 @@ class FakeIAM:
             "jwks_uri": f"{self.url}/jwk",
             "introspection_endpoint": f"{self.url}/introspect",
             "id_token_signing_alg_values_supported": ["none", "HS256", "RS256"],
+            "grant_types_supported": ["authorization_code", "refresh_token", EXCHANGE],
         }
         return web.json_response(self.change_discovery(document))
 

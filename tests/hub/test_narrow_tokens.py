@@ -6,7 +6,6 @@ import pytest
 
 from jupyterhub_af.hub.hand_outs import NarrowRefusedError
 from jupyterhub_af.hub.iam_http import IAMAwayError
-from jupyterhub_af.hub.narrow_grant import EXCHANGE
 
 AUDIENCE, SCOPES = "https://se.example.org", ("openid",)
 
@@ -16,10 +15,10 @@ def ask(visited):
     return authenticator.narrow_token(visited.user, AUDIENCE, SCOPES)
 
 
-def offer_exchange(iam):
+def offer_no_exchange(iam):
     iam.change_discovery = lambda document: {
         **document,
-        "grant_types_supported": ["refresh_token", EXCHANGE],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
     }
 
 
@@ -28,7 +27,6 @@ def kinds(iam):
 
 
 async def test_where_the_iam_exchanges_tokens_nothing_is_refreshed(hub, visit):
-    offer_exchange(hub.iam)
     hub.iam.may_exchange = True
     visited = await visit()
     before = await visited.state()
@@ -44,8 +42,8 @@ async def test_where_the_iam_exchanges_tokens_nothing_is_refreshed(hub, visit):
 async def test_else_a_refresh_asks_for_less_and_its_refresh_token_is_kept(
     hub, visit, is_offered, rotates
 ):
-    if is_offered:
-        offer_exchange(hub.iam)
+    if not is_offered:
+        offer_no_exchange(hub.iam)
     hub.iam.may_exchange = False
     hub.iam.rotates = rotates
     visited = await visit()
