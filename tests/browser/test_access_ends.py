@@ -154,8 +154,8 @@ def test_a_student_who_loses_access_saves_and_finds_all_again(
     expect(banner).to_contain_text("Your server was stopped", timeout=180_000)
     expect(banner).to_contain_text(CONTACT)
     picture(lab, "student-access-ended")
-    stops = audited(strict, "server.stop")
-    assert (f"{STUDENT}/", "access-lost") in stops, stops
+    stop = (f"{STUDENT}/", "access-lost")
+    wait_until(lambda: stop in audited(strict, "server.stop"), what="a line of it")
     lab.goto(f"{strict.url}hub/home")
     expect(lab.locator("body")).to_contain_text(CONTACT)
     picture(lab, "student-no-access")
