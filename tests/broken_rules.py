@@ -191,6 +191,27 @@ BROKEN_RULES = (
         name="a server's idle timeout of zero",
     ),
     one(
+        39,
+        "profiles.2.token",
+        "is of no use, since iam.server_tokens is off (",
+        ("iam:\n", "iam:\n  server_tokens: false\n"),
+        name="a token of a profile where servers have none",
+    ),
+    one(
+        24,
+        "profiles.0.token.scopes.0",
+        "is not one scope or audience ('openid profile'), write printable characters",
+        ("lifetime: {idle", "token: {scopes: [openid profile]}\n    lifetime: {idle"),
+        name="two scopes in one text",
+    ),
+    one(
+        24,
+        "profiles.0.token.audience",
+        "is not one scope or audience ('a\\\\b'), write printable characters",
+        ("lifetime: {idle", "token: {audience: 'a\\b'}\n    lifetime: {idle"),
+        name="an audience with a backslash",
+    ),
+    one(
         24,
         "profiles.0.lifetime.active_while.1",
         "is there twice ('kernels'), keep one",

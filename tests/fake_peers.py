@@ -9,13 +9,21 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
 SERVICE_TOKEN = "token-of-the-service"
-SERVICE_SCOPES = ("list:users", "read:servers", "delete:servers")
+SERVICE_SCOPES = (
+    "list:users",
+    "read:servers",
+    "read:users:groups",
+    "delete:servers",
+)
+# of everybody in these tests, unless a test takes some away
+GROUPS = ("hackathon", "hackathon/gw")
 
 
 def iso(at: float) -> str:
@@ -44,7 +52,9 @@ class FakePeer:
                     return
                 status, value = 403, {}
                 if scheme == peer.scheme:
-                    status, value = peer.answer(self.command, self.path, token)
+                    size = int(self.headers.get("Content-Length", "0"))
+                    body = self.rfile.read(size)
+                    status, value = peer.take(self.command, self.path, token, body)
                 if isinstance(peer.fault, int):
                     status, value = peer.fault, {}
                 body = json.dumps(value).encode() if value is not None else b""
@@ -53,6 +63,9 @@ class FakePeer:
                 )
 
             def do_DELETE(self) -> None:
+                self.do_GET()
+
+            def do_POST(self) -> None:
                 self.do_GET()
 
             def send(self, status: int, body: bytes) -> None:
@@ -68,6 +81,12 @@ class FakePeer:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def take(
+        self, method: str, path: str, token: str, body: bytes
+    ) -> tuple[int, object]:
+        """Answer to a request with a body; most have none."""
+        return self.answer(method, path, token)
 
     def answer(self, method: str, path: str, token: str) -> tuple[int, object]:
         """Return status and body; each peer that is stood in for has its own."""
@@ -100,6 +119,14 @@ class FakeHub(FakePeer):
         self.users: set[str] = set()
         self.stop_status = 204
         self.page = 200
+        # what the hub says of a person's membership, if not that it was confirmed now
+        self.memberships: dict[str, dict[str, object]] = {}
+        self.groups: dict[str, tuple[str, ...]] = {}
+        self.rechecked: list[str] = []
+        self.recheck_fault: int | None = None
+        self.clock = time.time
+        # what happens when a membership is asked for
+        self.when_rechecked = lambda user: None
         # what happens when a page of servers, or a server, is asked for
         self.when_asked = lambda path: None
 
@@ -128,6 +155,34 @@ class FakeHub(FakePeer):
             "url": f"/user/{user}/",
             "user_options": {},
         } | more
+
+    def lose(self, user: str, status: str = "denied") -> None:
+        """Have a person lose access, as the hub says it after a re-check."""
+        self.memberships[user] = {"status": status, "checked_at": self.clock()}
+        self.groups[user] = ()
+        for token, caller in list(self.callers.items()):
+            if isinstance(caller, dict) and caller["name"] == user:
+                self.callers[token] = 403
+
+    def give_back(self, user: str) -> None:
+        """Have a person who lost access have it again."""
+        self.memberships.pop(user, None)
+        self.groups.pop(user, None)
+
+    def take(
+        self, method: str, path: str, token: str, body: bytes
+    ) -> tuple[int, object]:
+        if (method, path) != ("POST", "/hub/api/af/recheck"):
+            return self.answer(method, path, token)
+        if token != SERVICE_TOKEN:
+            return 403, {}
+        user = json.loads(body)["user"]
+        self.rechecked.append(user)
+        self.when_rechecked(user)
+        if self.recheck_fault is not None:
+            return self.recheck_fault, {}
+        confirmed = {"status": "allowed", "checked_at": self.clock()}
+        return 200, self.memberships.get(user, confirmed)
 
     def answer(self, method: str, path: str, token: str) -> tuple[int, object]:
         parts = urlsplit(path)
@@ -177,6 +232,8 @@ class FakeHub(FakePeer):
             running = list(self.servers.items())
             mine = {name: s for (who, name), s in running if who == user}
             model["servers"] = mine
+        if "read:users:groups" in self.scopes:
+            model["groups"] = list(self.groups.get(user, GROUPS))
         return model
 
 

@@ -12,6 +12,7 @@ from jupyterhub_af.policy.messages import plan_to_json
 from jupyterhub_af.policy.plan import ServerPlan, make_plan
 from jupyterhub_af.policy.selection import OPTION_KEYS, select
 from jupyterhub_af.policy.sentence import say
+from jupyterhub_af.policy.token import TokenWish
 from jupyterhub_af.policy.units import format_cores, format_memory
 
 from .asking import add_person_arguments, complain, load_access
@@ -119,5 +120,14 @@ def _lines(plan: ServerPlan) -> list[str]:
         *mounts,
         *(["left out:", *left_out] if left_out else []),
         f"dask: {plan.dask or 'none'}",
+        f"token: {_token(plan.token)}",
         f"facility digest: {plan.facility_digest}",
     ]
+
+
+def _token(wish: TokenWish | None) -> str:
+    """Return what the server's access token is to be."""
+    if wish is None:
+        return "none"
+    scopes = " ".join(wish.scopes) or "those of the login"
+    return f"audience {wish.audience or 'as the IAM says'}, scopes {scopes}"

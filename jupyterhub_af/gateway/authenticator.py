@@ -4,6 +4,11 @@ A token of a person counts only with the gateway's own service scope, and opens 
 only where it belongs to one running server of its owner. The service ``af`` may see and
 stop every cluster. Answers of the hub are kept for ``cache_seconds``, by the token's
 hash; no cookie is set, since stock's would mix up two servers of one person.
+
+Whatever gives more than there is (a new cluster, more workers) is asked of the hub anew,
+so that access that ended is refused at once. What only looks, shrinks or stops goes on
+with a token that the hub accepted before: while the hub is away, and while the service
+lets the token's server go on until the work in it is saved.
 """
 
 from __future__ import annotations
@@ -12,7 +17,9 @@ import hashlib
 import os
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import web
@@ -22,9 +29,20 @@ from pydantic import ValidationError
 from traitlets import Float, Unicode, default
 
 from jupyterhub_af.policy.caller import Caller, server_of
+from jupyterhub_af.policy.panel import AccessEnd
+
+from .growth import (
+    asks_for_more,
+    check_growth,
+    ending_of,
+    refuse_ended,
+    unaccepted,
+)
 
 HUB_SECONDS = 10.0
 MAX_CACHED = 10_000
+# for how long a hub that is away stops nobody from looking and stopping
+AWAY_SECONDS = 3600.0
 _TOKEN = re.compile(r"[\x21-\x7e]{1,1024}")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -43,6 +61,14 @@ class ServiceUser(User):
     def has_permissions(self, cluster: Cluster) -> bool:
         """Return True: it reaps what nobody owns any more."""
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Whom the hub said a token belongs to, and when, by the process's clock."""
+
+    user: User
+    since: float
 
 
 class FacilityAuthenticator(Authenticator):
@@ -67,7 +93,10 @@ class FacilityAuthenticator(Authenticator):
         min=0,
         max=30,
         config=True,
-        help="How long an answer of the hub holds, in seconds; at most 30.",
+        help="""
+        How long an answer of the hub holds for what gives nothing new, in seconds; at
+        most 30. A new cluster and more workers are always asked anew.
+        """,
     )
 
     @default("hub_api_url")
@@ -80,7 +109,7 @@ class FacilityAuthenticator(Authenticator):
 
     async def setup(self, app: web.Application) -> None:
         """Open the line to the hub."""
-        self._known: dict[bytes, tuple[float, User]] = {}
+        self._known: OrderedDict[bytes, Known] = OrderedDict()
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=HUB_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -103,11 +132,43 @@ class FacilityAuthenticator(Authenticator):
         token = _token_of(request)
         key = hashlib.sha256(token.encode()).digest()
         known = self._known.get(key)
-        if known is not None and known[0] > time.monotonic():
-            return known[1]
-        user = self._to_user(await self._ask(token))
+        wants_more = await asks_for_more(request)
+        if known is not None and not wants_more and _age(known) < self.cache_seconds:
+            return known.user
+        try:
+            user = self._to_user(await self._ask(token))
+        except web.HTTPServiceUnavailable:
+            if known is None or wants_more or _age(known) > AWAY_SECONDS:
+                raise
+            return known.user
+        except web.HTTPUnauthorized:
+            return await self._after_refusal(request, key, wants_more=wants_more)
         self._keep(key, user)
+        if wants_more:
+            await check_growth(request, user)
         return user
+
+    async def _after_refusal(
+        self, request: web.Request, key: bytes, *, wants_more: bool
+    ) -> User:
+        """Return who may still look and stop, with a token that the hub has refused."""
+        known = self._known.get(key)
+        ending = await self._ending_of(request, known)
+        if known is None or ending is None:
+            self._known.pop(key, None)
+            raise unaccepted(request)
+        if wants_more:
+            raise refuse_ended(request, ending)
+        return known.user
+
+    async def _ending_of(
+        self, request: web.Request, known: Known | None
+    ) -> AccessEnd | None:
+        if known is None or not isinstance(known.user, ServerUser):
+            return None
+        if known.user.server_name is None:
+            return None
+        return await ending_of(request, known.user.name, known.user.server_name)
 
     async def _ask(self, token: str) -> Caller:
         url = f"{self.hub_api_url}/user"
@@ -119,7 +180,7 @@ class FacilityAuthenticator(Authenticator):
             self.log.error("The hub did not answer: %s", type(error).__name__)
             raise _hub_away() from None
         if status in (401, 403, 404):
-            raise _unknown("The hub does not know this token; it may have expired.")
+            raise _unknown("The hub does not accept this token.")
         try:
             return Caller.model_validate_json(answer if status == 200 else b"")
         except ValidationError:
@@ -137,11 +198,14 @@ class FacilityAuthenticator(Authenticator):
         raise web.HTTPForbidden(reason="Clusters are for people, not for services.")
 
     def _keep(self, key: bytes, user: User) -> None:
-        now = time.monotonic()
-        if len(self._known) >= MAX_CACHED:
-            self._known = {k: v for k, v in self._known.items() if v[0] > now}
-        if len(self._known) < MAX_CACHED:
-            self._known[key] = (now + self.cache_seconds, user)
+        self._known[key] = Known(user, time.monotonic())
+        self._known.move_to_end(key)
+        if len(self._known) > MAX_CACHED:
+            self._known.popitem(last=False)
+
+
+def _age(known: Known) -> float:
+    return time.monotonic() - known.since
 
 
 def _token_of(request: web.Request) -> str:

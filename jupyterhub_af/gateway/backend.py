@@ -50,7 +50,8 @@ from jupyterhub_af.policy.plan import ServerPlan
 from jupyterhub_af.policy.sentence import Sentence, say
 
 from .authenticator import ServerUser
-from .heartbeat import Heartbeat, read_heartbeat
+from .endings import Endings
+from .heartbeat import Heartbeat, clamp, read_heartbeat
 from .ledger import Ledger
 from .options import check_keys, make_options, to_size
 from .routes import add_routes
@@ -113,6 +114,7 @@ class FacilityBackend(Backend):
         self._dashboards: dict[str, str] = {}
         self._in_turn: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.ledger = Ledger(self._service(), self.log)
+        self.endings = Endings(self._service(), self.log)
         add_routes(app, self)
         await super().setup(app)
         self._teller = Teller(self.states, self._service(), self.log)
@@ -215,12 +217,21 @@ class FacilityBackend(Backend):
                 "server: start one at the hub and ask from a notebook in it."
             )
         plan = await self._plan_of(user.name, user.server_name)
+        return plan, await self._grant(user, plan)
+
+    async def _grant(self, user: models.User, plan: ServerPlan) -> Grant:
         facility = (await asyncio.to_thread(self.catalogue.current)).facility
         access = resolve_access(facility, make_identity(user.name, user.groups))
         found = grant_clusters(access, plan)
         if isinstance(found, Sentence):
             raise _refusal(found)
-        return plan, found
+        return found
+
+    async def check_growth(self, user: models.User, cluster_name: str) -> None:
+        """Refuse in words more workers of a server that would get no cluster today."""
+        cluster = await self.get_cluster(cluster_name)
+        if cluster is not None and user.has_permissions(cluster):
+            await self._grant(user, parse_plan(cluster.config.plan.encode()))
 
     async def _plan_of(self, user: str, server_name: str) -> ServerPlan:
         path = f"/internal/plans?user={quote(user, safe='')}&server={quote(server_name, safe='')}"
@@ -296,22 +307,27 @@ class FacilityBackend(Backend):
             return
         news = read_heartbeat(msg, host=self.dashboard_host)
         self._dashboards[cluster_name] = news.dashboard_address
-        await super().on_cluster_heartbeat(cluster_name, self._clamp(cluster, news))
+        most = max(self._most_for(cluster), 0)
+        wanted = self.wanted_workers(cluster_name)
+        if news.count > wanted and await self._ends(cluster):
+            most = min(most, wanted)
+        msg = self._clamp(cluster, news, most)
+        await super().on_cluster_heartbeat(cluster_name, msg)
         self.note_change()
 
-    def _clamp(self, cluster: models.Cluster, news: Heartbeat) -> dict[str, Any]:
-        most = max(self._most_for(cluster), 0)
+    async def _ends(self, cluster: models.Cluster) -> bool:
+        server = (cluster.username, cluster.config.server_name)
+        return await self.endings.find(*server) is not None
+
+    def _clamp(
+        self, cluster: models.Cluster, news: Heartbeat, most: int
+    ) -> dict[str, Any]:
         if news.count > most:
             self.log.warning(
                 "Cluster %s of %s asks for %d workers and gets %d",
                 *(cluster.name, cluster.username, news.count, most),
             )
-        # no dashboard: the stock proxy would show it to everybody
-        return {
-            **news.model_dump(),
-            "count": min(news.count, most),
-            "dashboard_address": "",
-        }
+        return clamp(news, most)
 
     # what others see
 

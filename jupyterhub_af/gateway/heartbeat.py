@@ -57,3 +57,13 @@ def _check_address(address: str, scheme: str, host: str) -> None:
         is_own = False
     if not is_own:
         raise PublicException(f"{address[:80]!r} is no address of a scheduler here.")
+
+
+def clamp(news: Heartbeat, most: int) -> dict[str, Any]:
+    """Return a scheduler's news with at most so many workers wanted."""
+    # no dashboard: the stock proxy would show it to everybody
+    return {
+        **news.model_dump(),
+        "count": min(news.count, most),
+        "dashboard_address": "",
+    }

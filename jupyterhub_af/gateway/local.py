@@ -46,6 +46,8 @@ from jupyterhub_af.policy.dask import ClusterUse
 from jupyterhub_af.policy.messages import parse_plan
 from jupyterhub_af.policy.plan import ServerPlan
 from jupyterhub_af.policy.sandbox import Bind
+from jupyterhub_af.policy.token import INSIDE as TOKEN_INSIDE
+from jupyterhub_af.policy.token import token_folder
 
 from .backend import FacilityBackend, size_of
 
@@ -82,6 +84,13 @@ class SandboxBackend(FacilityBackend, DBBackendBase):
     volume = Unicode(config=True, help="The folder that the storage areas lie in.")
     clusters_dir = Unicode(
         config=True, help="Folder for what each cluster needs; the gateway's alone."
+    )
+    tokens_dir = Unicode(
+        config=True,
+        help="""
+        The folder of the access tokens of running servers, the hub's `tokens_dir`: the
+        clusters of a server see its token. Empty (the default): they see none.
+        """,
     )
     default_host = HOST
 
@@ -241,7 +250,10 @@ class SandboxBackend(FacilityBackend, DBBackendBase):
             volume=self.volume,
             environment=self.environments[plan.image],
             folder=folder,
-            more=(Bind(str(folder / "inside"), INSIDE),),
+            more=(
+                Bind(str(folder / "inside"), INSIDE),
+                *_token_of(plan, self.tokens_dir),
+            ),
             dies_with_parent=False,
         )
         log = folder / f"{part.name}.log"
@@ -289,6 +301,15 @@ class SandboxBackend(FacilityBackend, DBBackendBase):
         if not await asyncio.to_thread(cgroup.remove, sandbox.groups):
             self.log.warning("A control group of %s is still in use", name)
         await asyncio.to_thread(forget_sandbox, folder, name)
+
+
+def _token_of(plan: ServerPlan, tokens_dir: str) -> tuple[Bind, ...]:
+    """Return how a cluster sees the token of its server, which has one or not."""
+    if plan.token is None or not tokens_dir:
+        return ()
+    folder = Path(tokens_dir) / token_folder(plan.user, plan.server_name)
+    # a server whose token could not be put down has no folder
+    return (Bind(str(folder), TOKEN_INSIDE),) if folder.is_dir() else ()
 
 
 def _logs_of(root: Path) -> list[Path]:

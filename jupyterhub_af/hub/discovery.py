@@ -31,13 +31,14 @@ class DiscoveryError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The addresses that a client of the IAM needs."""
+    """The addresses that a client of the IAM needs, and the grants it says it knows."""
 
     authorization: str
     token: str
     userinfo: str
     key_set: str
     introspection: str
+    grants: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,15 @@ def parse_discovery(text: bytes, issuer: str) -> Endpoints:
         userinfo=address("userinfo_endpoint", convention.userinfo),
         key_set=address("jwks_uri"),
         introspection=address("introspection_endpoint", convention.introspection),
+        grants=_grants(document.get("grant_types_supported")),
     )
+
+
+def _grants(value: object) -> frozenset[str]:
+    """Return the grants that a document names; what is no list of texts names none."""
+    if not isinstance(value, list):
+        return frozenset()
+    return frozenset(item for item in value if isinstance(item, str))
 
 
 def _address(

@@ -103,6 +103,10 @@ class IAMClient:
             raise to_refusal(body, answer.status)
         return Introspected(body["active"] is True, body)
 
+    async def offers(self, grant: str) -> bool:
+        """Tell whether the IAM's own word names a grant."""
+        return grant in (await self._discovery.find()).endpoints.grants
+
     async def answers(self) -> bool:
         """Tell whether the IAM answers at all: one small question, nothing shown to it."""
         try:

@@ -1,21 +1,25 @@
-"""A token of one audience and a few scopes, made of a person's own; never the wide one instead.
+"""A token of one audience and a few scopes, made of a person's own: in the person's turn.
 
-Token exchange comes first; where the IAM refuses it, a narrower refresh. Both happen in
-the person's turn, since a refresh may rotate the refresh token.
+A refresh may rotate the refresh token, so that two askers would each hold a dead one.
+What is asked and what counts as narrow is in ``narrow_grant``. A silent IAM is not asked
+for these tokens either.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .auth_record import AuthRecord
-from .hand_outs import AccessToken, Narrow, NarrowRefusedError
+from .hand_outs import AccessToken, NarrowRefusedError
 from .iam_answers import IAMRefusedError, Tokens
-from .iam_questions import IAMQuestions, require_narrow
+from .iam_http import IAMAwayError
+from .iam_line import HushError, IAMLine
+from .iam_questions import IAMQuestions
 from .id_token import UnverifiedError
+from .narrow_grant import EXCHANGE, Narrowed, NarrowRequest, TooWideError, narrow
 
 if TYPE_CHECKING:
     from jupyterhub.user import User
@@ -24,54 +28,72 @@ Act = Callable[[AuthRecord], Awaitable[AuthRecord]]
 InTurn = Callable[["User", Act], Awaitable[None]]
 
 
-def make_narrow(questions: IAMQuestions, in_turn: InTurn, user: User) -> Narrow:
-    """Return what gets a person's narrow tokens."""
+@dataclass(frozen=True, slots=True)
+class Narrower:
+    """Get a person's narrow tokens; it is what ``AccessToken.narrow`` asks to be."""
 
-    async def narrow(audience: str, scopes: tuple[str, ...]) -> AccessToken:
+    questions: IAMQuestions
+    line: IAMLine
+    in_turn: InTurn
+    user: User
+    now: Callable[[], float] = time.time
+
+    async def __call__(self, audience: str, scopes: tuple[str, ...]) -> AccessToken:
+        """Return a token of one audience and of scopes, or raise; never a wider one."""
         found: list[Tokens] = []
+        refused: list[NarrowRefusedError] = []
 
         async def act(record: AuthRecord) -> AuthRecord:
-            tokens, after = await _ask(questions, record, audience, scopes)
-            found.append(tokens)
-            return after
+            try:
+                answer = await self._ask(record, audience, scopes)
+            except TooWideError as error:
+                # the refresh token that came with it is the one to go on with
+                refused.append(error)
+                return _keep(record, error.refresh_token)
+            found.append(answer.tokens)
+            return _keep(record, answer.refresh_token)
 
-        await in_turn(user, act)
+        await self.in_turn(self.user, act)
+        if refused:
+            raise refused[0]
         if not found:
             msg = "There is no login to make a token of."
             raise NarrowRefusedError(msg)
-        require_narrow(found[0], audience, scopes)
-        return _to_access(found[0], narrow)
+        return self._to_access(found[0])
 
-    return narrow
+    async def _ask(
+        self, record: AuthRecord, audience: str, scopes: tuple[str, ...]
+    ) -> Narrowed:
+        token = record.access_token
+        if record.issuer != self.questions.iam.issuer or record.word.is_out:
+            msg = "There is no login to make a token of."
+            raise NarrowRefusedError(msg)
+        request = NarrowRequest(token or "", record.refresh_token, audience, scopes)
+        if not self.line.may_ask():
+            msg = "the IAM does not answer"
+            raise IAMAwayError(msg)
+
+        async def question() -> Narrowed:
+            offered = await self.questions.iam.offers(EXCHANGE)
+            can_exchange = bool(token) and offered
+            return await narrow(
+                self.questions.grant, request, can_exchange=can_exchange
+            )
+
+        try:
+            return await self.line.ask(question)
+        except HushError:
+            msg = "the IAM does not answer"
+            raise IAMAwayError(msg) from None
+        except (IAMRefusedError, UnverifiedError) as error:
+            msg = f"The login service gives no token of this kind: {error}"
+            raise NarrowRefusedError(msg) from None
+
+    def _to_access(self, tokens: Tokens) -> AccessToken:
+        now = self.now()
+        expires = None if tokens.expires_in is None else now + tokens.expires_in
+        return AccessToken(tokens.access_token, now, expires, self)
 
 
-async def _ask(
-    questions: IAMQuestions, record: AuthRecord, audience: str, scopes: tuple[str, ...]
-) -> tuple[Tokens, AuthRecord]:
-    """Return a narrow token, and the record with what was rotated for it."""
-    if record.issuer != questions.iam.issuer or record.word.is_out:
-        msg = "There is no login to make a token of."
-        raise NarrowRefusedError(msg)
-    try:
-        if record.access_token:
-            token = record.access_token
-            return await questions.exchange(token, audience, scopes), record
-    except (IAMRefusedError, UnverifiedError):
-        # clients of many an IAM may not exchange tokens
-        pass
-    if record.refresh_token is None:
-        msg = "The login service exchanges no tokens, and gave none to renew with."
-        raise NarrowRefusedError(msg)
-    try:
-        tokens = await questions.refresh_narrow(record.refresh_token, audience, scopes)
-    except (IAMRefusedError, UnverifiedError) as error:
-        msg = f"The login service gives no token of this audience and scopes: {error}"
-        raise NarrowRefusedError(msg) from None
-    kept = tokens.refresh_token or record.refresh_token
-    return tokens, replace(record, refresh_token=kept)
-
-
-def _to_access(tokens: Tokens, narrow: Narrow) -> AccessToken:
-    now = time.time()
-    expires = None if tokens.expires_in is None else now + tokens.expires_in
-    return AccessToken(tokens.access_token, now, expires, narrow)
+def _keep(record: AuthRecord, refresh_token: str | None) -> AuthRecord:
+    return replace(record, refresh_token=refresh_token or record.refresh_token)

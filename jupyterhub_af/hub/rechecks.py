@@ -42,7 +42,7 @@ from .iam_line import HushError, IAMLine
 from .iam_metrics import iam_metrics
 from .iam_questions import IAMQuestions
 from .id_token import UnverifiedError
-from .narrow import make_narrow
+from .narrow import Narrower
 from .renewals import Renewals
 
 if TYPE_CHECKING:
@@ -134,8 +134,7 @@ class Rechecks:
         self, user: User, audience: str, scopes: tuple[str, ...]
     ) -> AccessToken:
         """Return a token of one audience and of scopes, or raise."""
-        ask = make_narrow(self._questions, self.in_turn, user)
-        return await ask(audience, scopes)
+        return await self._narrower(user)(audience, scopes)
 
     async def fresh_token(self, user: User) -> AccessToken | None:
         """Return a token with enough of its life left; None: there is none to give."""
@@ -338,5 +337,8 @@ class Rechecks:
             value=record.access_token or "",
             obtained_at=record.token_obtained_at or 0.0,
             expires_at=record.token_expires_at,
-            narrow=make_narrow(self._questions, self.in_turn, user),
+            narrow=self._narrower(user),
         )
+
+    def _narrower(self, user: User) -> Narrower:
+        return Narrower(self._questions, self._line, self.in_turn, user, self._now)

@@ -36,11 +36,14 @@ from jupyterhub_af.policy.access import Access, Place, limit_access
 from jupyterhub_af.policy.facility import Gpu, Profile
 from jupyterhub_af.policy.names import make_slug
 from jupyterhub_af.policy.plan import ServerPlan
+from jupyterhub_af.policy.sandbox import Bind
 from jupyterhub_af.policy.sentence import Sentence, say
 from jupyterhub_af.policy.storage import AREAS_ROOT
+from jupyterhub_af.policy.token import INSIDE, token_folder
 
+from .holds_token import HoldsToken
 from .refusal import make_spawn_refusal
-from .start import PlannedStart
+from .token_sink import FileTokenSink
 
 SERVER_LOG = "server.log"
 STOP_SECONDS = 10.0
@@ -51,6 +54,8 @@ _SERVER_ARGUMENTS = (
     "--KernelManager.transport=ipc",
     # "you may not write here" instead of an internal error; every image of ours has it
     "--ServerApp.contents_manager_class=jupyterlab_af.contents.FacilityContentsManager",
+    # work can be saved after access ended; the server's own token stays in its process
+    "--ServerApp.identity_provider_class=jupyterlab_af.hub_auth.FacilityIdentityProvider",
     # a database that locks has no place on an area
     "--NotebookNotary.db_file=/tmp/jupyter-signatures.db",
 )
@@ -63,7 +68,7 @@ def _no_gpu(gpu: Gpu) -> Sentence | None:
     return say("This machine shares out no GPUs.") if gpu.count else None
 
 
-class LocalSpawner(PlannedStart, LocalProcessSpawner):
+class LocalSpawner(HoldsToken, LocalProcessSpawner):
     """Start servers as sandboxes on the hub's own machine."""
 
     environments = Dict(
@@ -79,8 +84,16 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
     run_dir = Unicode(
         config=True, help="Folder for what each running server needs; the hub's alone."
     )
+    tokens_dir = Unicode(
+        config=True,
+        help="""
+        Folder for the access tokens of running servers, which the hub alone may enter.
+        Empty (the default): no server gets one.
+        """,
+    )
 
     plan: ServerPlan | None = None
+    _binds: tuple[Bind, ...] = ()
     _groups: tuple[Path, ...] = ()
     _init_pid = 0
     _start_ticks = 0
@@ -98,6 +111,10 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
     @default("ip")
     def _default_ip(self) -> str:
         return "127.0.0.1"
+
+    def make_token_sink(self) -> FileTokenSink | None:
+        """Return the files that tokens are put into."""
+        return FileTokenSink(Path(self.tokens_dir)) if self.tokens_dir else None
 
     def access_here(self) -> Access:
         """Return the access without what one machine cannot start: its reasons are said."""
@@ -146,19 +163,34 @@ class LocalSpawner(PlannedStart, LocalProcessSpawner):
         self.plan = await self.prepare_plan()
         folder = await asyncio.to_thread(self._write_files, self.plan)
         try:
+            self._binds = await self._bind_token(self.plan)
             address = await self._start_sandbox(self.plan, folder)
         except Exception:
             await asyncio.to_thread(self._end_at_once)
+            await self.withdraw_token()
             raise
+        self.keep_token()
         rule = "rescue" if self.plan.is_rescue else ""
         await self.record("server.start", rule=rule)
         await self.tell_server("running")
         return address
 
+    async def _bind_token(self, plan: ServerPlan) -> tuple[Bind, ...]:
+        """Put the server's token down; return how the server sees its folder."""
+        if not await self.begin_token(plan):
+            return ()
+        folder = token_folder(plan.user, plan.server_name)
+        return (Bind(str(Path(self.tokens_dir) / folder), INSIDE),)
+
     async def _start_sandbox(self, plan: ServerPlan, folder: Path) -> tuple[str, int]:
         """Run the sandbox and wait until the server in it listens."""
         environment = self.environments[plan.image]
-        host = make_host(volume=self.volume, environment=environment, folder=folder)
+        host = make_host(
+            volume=self.volume,
+            environment=environment,
+            folder=folder,
+            more=self._binds,
+        )
         command = (f"{environment}/bin/python", "-m", "jupyterhub.singleuser")
         log = folder / SERVER_LOG
         with Launch(plan, host, command, log) as launch:

@@ -34,6 +34,7 @@ c.SandboxBackend.service_secret_file = str(folder / "service-secret")
 c.SandboxBackend.environments = settings["environments"]
 c.SandboxBackend.volume = settings["volume"]
 c.SandboxBackend.clusters_dir = settings["clusters"]
+c.SandboxBackend.tokens_dir = settings["tokens"]
 c.SandboxBackend.db_url = f"sqlite:///{folder / 'dask-gateway.sqlite'}"
 c.SandboxBackend.db_encrypt_keys = [
     base64.urlsafe_b64encode(bytes.fromhex(read_secret("database-key"))).decode()

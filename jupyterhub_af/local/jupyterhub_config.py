@@ -51,6 +51,7 @@ c.ConfigurableHTTPProxy.pid_file = str(folder / "proxy.pid")
 c.LocalSpawner.environments = settings["environments"]
 c.LocalSpawner.volume = settings["volume"]
 c.LocalSpawner.run_dir = settings["servers"]
+c.LocalSpawner.tokens_dir = settings["tokens"]
 c.LocalSpawner.environment = {
     "AF_SERVICE_URL": f"{settings['url']}services/af/",
     "DASK_GATEWAY__ADDRESS": settings["gateway_url"],
@@ -91,6 +92,8 @@ c.JupyterHub.load_roles = [
         "scopes": [
             "list:users",
             "read:servers",
+            # what a server that runs is held to
+            "read:users:groups",
             "delete:servers",
             # an account that is retired, renamed or deleted: sessions and tokens end;
             # renaming at the hub would need a scope that reads everybody's IAM tokens

@@ -82,6 +82,11 @@ class Layout:
         return self.root / "servers"
 
     @property
+    def tokens(self) -> Path:
+        """Return the folder of the access tokens in running servers."""
+        return self.root / "tokens"
+
+    @property
     def logs(self) -> Path:
         """Return the folder of the logs."""
         return self.root / "logs"
@@ -147,7 +152,7 @@ def ensure_layout(root: Path) -> Layout:
 def _make_folders(layout: Layout) -> None:
     layout.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     private = (layout.hub, layout.service, layout.agent, layout.servers, layout.logs)
-    for folder in (*private, layout.gateway, layout.clusters):
+    for folder in (*private, layout.gateway, layout.clusters, layout.tokens):
         folder.mkdir(exist_ok=True, mode=0o700)
     layout.areas.mkdir(exist_ok=True, mode=0o711)
     # everybody's files are reached through mounts that root makes; this keeps others out
@@ -158,6 +163,12 @@ def _make_folders(layout: Layout) -> None:
         # the setgid bit hands the group on to the socket
         os.chown(layout.door, 0, SERVICE_UID)
         layout.door.chmod(0o2750)
+
+
+def forget_tokens(layout: Layout) -> None:
+    """Remove the access tokens of servers, none of which runs any more."""
+    for path in layout.tokens.glob("*/*"):
+        path.unlink(missing_ok=True)
 
 
 def _make_secrets(layout: Layout) -> None:

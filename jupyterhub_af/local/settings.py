@@ -106,6 +106,7 @@ def write_settings(layout: Layout, choices: Choices, ports: Sequence[int]) -> No
         "clusters": str(layout.clusters),
         "volume": str(layout.areas),
         "servers": str(layout.servers),
+        "tokens": str(layout.tokens),
         "templates": str(templates_folder()),
         "proxy_command": _proxy_command(choices),
         "service_command": _service_command(layout, choices, gateway_url),

@@ -33,6 +33,7 @@ from .layout import (
     Layout,
     LocalError,
     ensure_layout,
+    forget_tokens,
     give_folder,
     write_private,
 )
@@ -133,6 +134,8 @@ class _Up:
     def _end_clusters(self) -> None:
         """End what is left of Dask clusters: they outlive their gateway, not `up`."""
         end_all_below(self.layout.clusters)
+        # a hub that was killed withdrew no token
+        forget_tokens(self.layout)
 
     def _hold_port(self) -> None:
         """Keep the public port: nobody is given it until the proxy listens there."""

@@ -36,3 +36,8 @@ def server_of(caller: Caller) -> str | None:
         return None
     owner, slash, name = servers.pop().partition("/")
     return name if slash and owner == caller.name else None
+
+
+def scope_of(user: str, server_name: str) -> str:
+    """Return the scope that a server's own token has for that server."""
+    return f"{_SERVER_SCOPE}{user}/{server_name}"

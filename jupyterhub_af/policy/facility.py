@@ -71,6 +71,9 @@ Image = Annotated[
     BeforeValidator(values.check_image),
     WithJsonSchema(values.IMAGE_SCHEMA),
 ]
+Scope = Annotated[
+    StrictStr, BeforeValidator(values.check_scope), WithJsonSchema(values.SCOPE_SCHEMA)
+]
 ActiveWhile = Literal["kernels", "clusters"]
 AccessMode = Annotated[
     Literal["ReadWriteMany", "ReadOnlyMany"], BeforeValidator(values.check_access_mode)
@@ -113,6 +116,10 @@ class Iam(_Model):
     courtesy_seconds: Annotated[StrictInt, Field(ge=0, le=86400)] = Field(
         300, description="Time to save between losing access and the server's end."
     )
+    server_tokens: StrictBool = Field(
+        True,
+        description="Whether servers hold their person's access token, always fresh.",
+    )
     recheck_by: Literal["grant", "introspection"] = Field(
         "grant",
         description="How groups are looked at again: by a refresh grant, or by "
@@ -140,15 +147,11 @@ class ClassRoom(_Model):
     teachers: Group
 
 
-class Size(_Model):
-    """How much of the machine a server gets."""
+class _Titled(_Model):
+    """Be called by a slug, and otherwise by people."""
 
     slug: Slug
     display_name: Text | None = None
-    cores: Cores
-    memory: Memory
-    default: StrictBool = False
-    allowed_groups: Groups | None = None
 
     @property
     def title(self) -> str:
@@ -156,11 +159,18 @@ class Size(_Model):
         return self.display_name or self.slug
 
 
-class Gpu(_Model):
+class Size(_Titled):
+    """How much of the machine a server gets."""
+
+    cores: Cores
+    memory: Memory
+    default: StrictBool = False
+    allowed_groups: Groups | None = None
+
+
+class Gpu(_Titled):
     """A choice of accelerators: a Kubernetes resource name and a count, or neither."""
 
-    slug: Slug
-    display_name: Text | None = None
     resource: (
         Annotated[
             StrictStr,
@@ -173,11 +183,6 @@ class Gpu(_Model):
     default: StrictBool = False
     queue: StrictBool = Field(False, description="Wait in line when all are taken.")
     allowed_groups: Groups | None = None
-
-    @property
-    def title(self) -> str:
-        """Return what people read: the display name, else the slug."""
-        return self.display_name or self.slug
 
 
 class Toleration(_Model):
@@ -197,10 +202,14 @@ class Placement(_Model):
 
 
 class Token(_Model):
-    """What the access token in the server is for."""
+    """What the access token in the server is for, as the IAM's client may have it."""
 
-    audience: Text | None = None
-    scopes: Annotated[tuple[Text, ...], BeforeValidator(values.check_not_text)] = ()
+    audience: Scope | None = Field(
+        None, description="The one service that may accept it. Absent: as the IAM says."
+    )
+    scopes: Annotated[tuple[Scope, ...], BeforeValidator(values.check_not_text)] = (
+        Field((), description="All that it opens. Empty: what the login got.")
+    )
 
 
 class Lifetime(_Model):
@@ -220,10 +229,9 @@ class Lifetime(_Model):
     )
 
 
-class Profile(_Model):
+class Profile(_Titled):
     """A thing on the spawn form: an image, and what goes with it."""
 
-    slug: Slug
     display_name: Text | None = Field(None, description="Default: the slug.")
     description: Text | None = None
     experiment: Text | None = Field(
@@ -251,11 +259,6 @@ class Profile(_Model):
     lifetime: Lifetime = Lifetime.model_construct()
     placement: Placement = Placement.model_construct()
     token: Token | None = None
-
-    @property
-    def title(self) -> str:
-        """Return what people read: the display name, else the slug."""
-        return self.display_name or self.slug
 
     @property
     def offered_sizes(self) -> tuple[Size, ...]:

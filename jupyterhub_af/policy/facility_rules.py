@@ -59,6 +59,7 @@ def find_problems(facility: Facility) -> tuple[Finding, ...]:
         _profile_areas,
         _profile_dask,
         _profile_lifetimes,
+        _profile_tokens,
         _areas,
         _private_area,
         _cvmfs_area,
@@ -212,6 +213,19 @@ def _profile_lifetimes(facility: Facility) -> Found:
                     "is there twice",
                     "keep one",
                 )
+
+
+def _profile_tokens(facility: Facility) -> Found:
+    if facility.iam.server_tokens:
+        return
+    for index, profile in enumerate(facility.profiles):
+        if profile.token is not None:
+            yield Finding(
+                ("profiles", index, "token"),
+                "is of no use, since iam.server_tokens is off",
+                "switch it on, or leave this key out",
+                rests_on=(("iam", "server_tokens"),),
+            )
 
 
 def _areas(facility: Facility) -> Found:

@@ -18,6 +18,7 @@ from .names import make_slug
 from .selection import Selection
 from .sentence import say
 from .storage import AREAS_ROOT, STRICT, Mount
+from .token import TOKEN_FILE, VARIABLE, TokenWish, wish_of
 
 USER_PACKAGES = ".packages"
 RESCUE_HOME = "/tmp"
@@ -85,6 +86,8 @@ class ServerPlan:
     active_while: tuple[ActiveWhile, ...] = ("kernels",)
     # a server to clean up with: its home is not on an area, because that one is full
     is_rescue: bool = False
+    # what the access token in it is to be; None: it gets none
+    token: TokenWish | None = None
 
     @property
     def supplemental_gids(self) -> tuple[int, ...]:
@@ -137,6 +140,8 @@ def make_plan(
     if is_rescue:
         home = RESCUE_HOME
     gpu = selection.gpu
+    # a server to clean up with reads no data from elsewhere
+    token = None if is_rescue else wish_of(facility, profile)
     return ServerPlan(
         start_id=start_id,
         user=access.identity.user,
@@ -157,7 +162,7 @@ def make_plan(
         mounts=mounts,
         left_out=_left_out(facility, access, profile),
         home=home,
-        environment=_environment(access.identity.user, home, profile),
+        environment=_environment(access.identity.user, home, profile, token),
         labels=_labels(access.identity.user, profile),
         # workers would write into what is full
         dask=None if is_rescue else profile.dask,
@@ -167,6 +172,7 @@ def make_plan(
         facility_digest=facility_digest(facility),
         active_while=profile.lifetime.active_while,
         is_rescue=is_rescue,
+        token=token,
     )
 
 
@@ -194,7 +200,9 @@ def _left_out(
     )
 
 
-def _environment(user: str, home: str, profile: Profile) -> dict[str, str]:
+def _environment(
+    user: str, home: str, profile: Profile, token: TokenWish | None
+) -> dict[str, str]:
     """Return the variables of the server; nothing in it is secret.
 
     What a kernel writes while it runs, and databases that lock, go to /tmp: areas may
@@ -213,6 +221,8 @@ def _environment(user: str, home: str, profile: Profile) -> dict[str, str]:
         "MPLCONFIGDIR": "/tmp/matplotlib",
         "AF_PROFILE": profile.slug,
         "AF_AREAS": AREAS_ROOT,
+        # the file's name, never the token
+        **({VARIABLE: TOKEN_FILE} if token is not None else {}),
     }
 
 

@@ -49,7 +49,15 @@ _BACKUPS = "(?![Bb][Aa][Cc][Kk][Uu][Pp][Ss]$)"
 _SEGMENT = "[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _LOOPBACK = r"(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]{1,5})?(?:/|$)"
 
+# RFC 6749, section 3.3: what a scope is made of, and an audience as well
+_SCOPE = r"[\x21\x23-\x5b\x5d-\x7e]{1,500}"
+
 Schema = dict[str, Any]
+SCOPE_SCHEMA: Schema = {
+    "type": "string",
+    "pattern": f"^{_SCOPE}$",
+    "description": "Printable ASCII without spaces, quotation marks and backslashes.",
+}
 SLUG_SCHEMA: Schema = {
     "type": "string",
     "pattern": "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$",
@@ -266,6 +274,17 @@ def _is_pattern(pattern: str) -> bool:
     except SchemaError:
         return False
     return True
+
+
+def check_scope(value: object) -> object:
+    """Accept one scope or audience: several of them are a list, not a text with spaces."""
+    if not isinstance(value, str) or re.fullmatch(_SCOPE, value):
+        return value
+    raise FaultError(
+        "is not one scope or audience",
+        "write printable characters without spaces, quotation marks and backslashes; "
+        "several scopes are a list",
+    )
 
 
 def check_issuer(value: object) -> object:

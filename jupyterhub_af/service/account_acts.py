@@ -73,7 +73,7 @@ class AccountActs:
             for line in found
         )
         try:
-            live = [user for user, _ in await self.hub.live_servers()]
+            live = [user for user, _ in (await self.hub.live()).servers]
         except AskError:
             return lines
         return tuple(

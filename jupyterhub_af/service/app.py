@@ -30,7 +30,10 @@ from .accounts import Accounts
 from .administration import make_administration_routes
 from .audit import Audit
 from .changes import Changes
+from .courtesy import Courtesy
 from .desk import Desk
+from .ender import Ender
+from .endings import Endings
 from .gate import Gate
 from .gateway_api import GatewayApi
 from .housekeeping import Housekeeping
@@ -42,6 +45,7 @@ from .metrics import Metrics
 from .plans import Plans
 from .public import make_public_application
 from .reaper import Reaper
+from .rechecks import Rechecks
 from .refusal import StartError
 from .register import FIRST_GID, FIRST_UID, Ranges, Register
 from .running import Running
@@ -117,6 +121,11 @@ class ServiceApp(Application):
         help="How long a Dask cluster may be without its server, in seconds, where the "
         "hub did not say that the server ended (then it goes at once).",
     ).tag(config=True)
+    recheck_calls_per_second = Float(
+        20,
+        help="How many people's memberships the hub is asked about in a second at most. "
+        "The facility file's recheck_seconds says how old each may be.",
+    ).tag(config=True)
     activity_seconds = Float(
         300,
         help="How late a server tells of its person's activity, in seconds: its "
@@ -175,10 +184,16 @@ class ServiceApp(Application):
 
     async def _serve(self, desk: Desk) -> None:
         hub = HubAuth(parent=self)
-        gate = _make_gate(hub)
-        listeners, streams = Listeners(), Streams(desk, gate)
         hub_api = HubApi(hub.api_url, hub.api_token)
-        keeper = self._make_keeper(desk, hub_api, hub.api_token)
+        ender = Ender(desk, hub_api)
+        most = self.recheck_calls_per_second
+        rechecks = Rechecks(desk, hub_api, ender.judge, calls_per_second=most)
+        gate = _make_gate(hub, Courtesy(desk, rechecks.look_at_refused))
+        listeners, streams = Listeners(), Streams(desk, gate)
+        reaper = self._make_reaper(desk, hub_api, hub.api_token)
+        keeper = Keeper(
+            Duties(desk, hub_api, reaper, ender, rechecks, self.sweep_seconds)
+        )
         watch, housekeeping = self._make_watch(desk), Housekeeping(desk)
         try:
             self._listen(
@@ -220,6 +235,8 @@ class ServiceApp(Application):
         register = Register(store, catalogue, ranges)
         register.prepare()
         metrics = Metrics()
+        endings = Endings(store)
+        endings.load()
         return Desk(
             log=self.log,
             store=store,
@@ -237,6 +254,7 @@ class ServiceApp(Application):
                 started_at=time.time(),
             ),
             secrets=secrets,
+            endings=endings,
             agent=self._agent(),
         )
 
@@ -262,7 +280,12 @@ class ServiceApp(Application):
         self._check_seconds()
 
     def _check_seconds(self) -> None:
-        least = {"sweep_seconds": 0.1, "cluster_ttl_seconds": 0, "activity_seconds": 0}
+        least = {
+            "sweep_seconds": 0.1,
+            "cluster_ttl_seconds": 0,
+            "activity_seconds": 0,
+            "recheck_calls_per_second": 0.1,
+        }
         for trait, seconds in least.items():
             # also refuses nan, which is less than nothing and more than nothing
             if not seconds <= getattr(self, trait) < math.inf:
@@ -302,15 +325,12 @@ class ServiceApp(Application):
         if self.public_port:
             listeners.open_tcp(public, self.public_ip, self.public_port)
 
-    def _make_keeper(self, desk: Desk, hub_api: HubApi, token: str) -> Keeper:
-        """Return what keeps servers to their lifetimes; with a gateway, clusters too."""
-        reaper = None
-        if self.gateway_url:
-            gateway = GatewayApi(self.gateway_url, token)
-            reaper = Reaper(
-                desk, hub_api, gateway, ttl_seconds=self.cluster_ttl_seconds
-            )
-        return Keeper(Duties(desk, hub_api, reaper, self.sweep_seconds))
+    def _make_reaper(self, desk: Desk, hub_api: HubApi, token: str) -> Reaper | None:
+        """Return what clears clusters away; None where there is no gateway."""
+        if not self.gateway_url:
+            return None
+        gateway = GatewayApi(self.gateway_url, token)
+        return Reaper(desk, hub_api, gateway, ttl_seconds=self.cluster_ttl_seconds)
 
     def _make_watch(self, desk: Desk) -> StorageWatch | None:
         """Return what looks at disks; None where there is no agent to ask."""
@@ -328,10 +348,10 @@ class ServiceApp(Application):
         return f"{' and '.join(places)}, facility {digest}, {desk.store.shown_url}"
 
 
-def _make_gate(hub: HubAuth) -> Gate:
+def _make_gate(hub: HubAuth, courtesy: Courtesy) -> Gate:
     """Return the hub's own client; without a word from the hub, our name's scope."""
     scopes = hub.access_scopes or {"access:services!service=af"}
-    return Gate(hub=hub, access_scopes=frozenset(scopes))
+    return Gate(hub=hub, access_scopes=frozenset(scopes), courtesy=courtesy)
 
 
 def _raise_file_limit() -> None:

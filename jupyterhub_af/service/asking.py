@@ -24,16 +24,24 @@ class AskError(AFError):
 class Asker:
     """A client of one other process. ``name`` is what to call it in words."""
 
-    def __init__(self, name: str, url: str, *, authorization: str) -> None:
+    def __init__(
+        self, name: str, url: str, *, authorization: str, most: int = MAX_CONNECTIONS
+    ) -> None:
         self.name = name
+        self._most = most
         self._url = url.rstrip("/")
         self._authorization = authorization
         self._client: SimpleAsyncHTTPClient | None = None
 
     async def ask(
-        self, method: str, path: str, *, accept: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        *,
+        accept: str = "application/json",
+        body: str | None = None,
     ) -> tuple[int, bytes]:
-        """Return status and body of an answer.
+        """Return status and body of an answer; what is sent is JSON.
 
         Raises
         ------
@@ -43,7 +51,12 @@ class Asker:
         request = HTTPRequest(
             self._url + path,
             method=method,
-            headers={"Authorization": self._authorization, "Accept": accept},
+            headers={
+                "Authorization": self._authorization,
+                "Accept": accept,
+                "Content-Type": "application/json",
+            },
+            body=body,
             follow_redirects=False,
             connect_timeout=ASK_SECONDS,
             request_timeout=ASK_SECONDS,
@@ -65,7 +78,7 @@ class Asker:
         if self._client is None:
             self._client = SimpleAsyncHTTPClient(
                 force_instance=True,
-                max_clients=MAX_CONNECTIONS,
+                max_clients=self._most,
                 max_body_size=MAX_ANSWER_BYTES,
             )
         return self._client

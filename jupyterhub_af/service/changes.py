@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Kind = Literal["me", "lifetime", "clusters", "storage", "history"]
-KINDS: tuple[Kind, ...] = ("me", "lifetime", "clusters", "storage", "history")
+# what the panel's events of the service are about; the history comes last
+Kind = Literal["me", "lifetime", "clusters", "storage", "access", "history"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,18 @@ class Ended:
     is_last: bool
 
 
-News = Changed | Ended
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Somebody's membership is to be looked at now: they logged in, or a server started.
+
+    ``is_running``: something of theirs is known to run; else it counts only if it does.
+    """
+
+    user: str
+    is_running: bool
+
+
+News = Changed | Ended | Wanted
 
 
 class Changes:

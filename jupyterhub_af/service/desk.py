@@ -23,9 +23,12 @@ from jupyterhub_af.policy.messages import (
 )
 from jupyterhub_af.policy.panel import Busy, Lifetime
 from jupyterhub_af.policy.plan import ServerPlan
+from jupyterhub_af.policy.recheck import LoginNote
 
+from .admitted import Admitted
 from .audit import PROCESS, Audit, person_of
-from .changes import Changes, Ended
+from .changes import Changes, Ended, Kind, Wanted
+from .endings import Endings
 from .metrics import Metrics
 from .pace import Pace
 from .plans import Plans, Start
@@ -33,6 +36,7 @@ from .refusal import RefusedError
 from .register import Register
 from .running import Running
 from .secret import Secrets
+from .standings import Standings
 from .storage import Disks
 from .store import Store
 from .sweeps import Sweeps
@@ -54,6 +58,9 @@ class Desk:
     changes: Changes
     sweeps: Sweeps
     secrets: Secrets
+    endings: Endings
+    admitted: Admitted = field(default_factory=Admitted)
+    standings: Standings = field(default_factory=Standings)
     # the line to the storage agent; None where there is none
     agent: Peer | None = None
     disks: Disks = field(default_factory=Disks)
@@ -125,9 +132,15 @@ class Desk:
             self.changes.tell(Ended(*place, event.start_id, is_last=is_last))
         elif start is not None and is_last:
             self.running.see(start, self.clock(), person_at=None)
+            self.changes.tell(Wanted(event.user, is_running=True))
             # its panel opens soon, and says how full the disks are
             self.disks.news.set()
-        self.changes.touch(event.user, "me", "lifetime", "clusters", "storage")
+        kinds: tuple[Kind, ...] = ("me", "lifetime", "clusters", "storage", "access")
+        self.changes.touch(event.user, *kinds)
+
+    def take_login(self, note: LoginNote) -> None:
+        """Take the hub's word that somebody has just logged in."""
+        self.changes.tell(Wanted(note.user, is_running=False))
 
     def put_clusters(self, clusters: Clusters) -> None:
         """Take the gateway's list of active clusters."""
@@ -136,6 +149,9 @@ class Desk:
 
     def keep(self, start: Start) -> Lifetime:
         """Have a server idle from now on, or refuse it with words."""
+        ending = self.endings.find(start.place)
+        if ending is not None and ending.start_id == start.plan.start_id:
+            raise RefusedError(409, "access-lost", ending.reason)
         lifetime = self.running.keep(start, self.clock())
         self.changes.touch(start.plan.user, "lifetime")
         return lifetime
@@ -170,18 +186,21 @@ class Desk:
         if not await self.store.is_reachable():
             problems.append("The database does not answer.")
         problems.extend(self.sweeps.problems(self.clock()))
+        problems.extend(self.standings.problems(self.clock()))
         return Health(
             status="degraded" if problems else "ok",
             process=PROCESS,
             version=jupyterhub_af.__version__,
             facility_digest=edition.digest,
             problems=tuple(problems),
-            notes=self.disks.notes() if detailed else (),
+            notes=self.disks.notes() + self.standings.notes() if detailed else (),
         )
 
     async def render_metrics(self) -> bytes:
         """Return the page of metrics."""
         edition = await self.facility()
+        self.standings.show(self.metrics.memberships)
+        self.metrics.endings.set(len(self.endings.all))
         return self.metrics.render(
             accounts=await self.store.run(self.register.count),
             plans=await self.store.run(self.plans.count),

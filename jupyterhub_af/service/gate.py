@@ -1,6 +1,8 @@
 """Who asks the public API: the hub knows each token, and nothing is cached.
 
-A token that was revoked opens nothing. Cookies are not read.
+A token that was revoked opens nothing, but for the courtesy: while a server goes on so
+that its person can save, a token of its own that was let in before opens a few routes.
+Cookies are not read.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from tornado.web import HTTPError
 
 from jupyterhub_af.policy.caller import Caller
 
+from .courtesy import Courtesy
 from .refusal import RefusedError
 from .routes import Route
 
@@ -27,9 +30,14 @@ class Gate:
 
     hub: HubAuth
     access_scopes: frozenset[str]
+    courtesy: Courtesy | None = None
 
-    async def admit(self, token: str, *, scopes: frozenset[str]) -> Caller:
+    async def admit(
+        self, token: str, *, scopes: frozenset[str], with_courtesy: bool = False
+    ) -> Caller:
         """Return the caller a token names, if it has one of the scopes.
+
+        ``with_courtesy``: also one that the hub knows no more, of a server that ends.
 
         Raises
         ------
@@ -37,10 +45,20 @@ class Gate:
             401 if the hub knows no such token, 403 if it lacks the scopes, 503 if the
             hub does not answer.
         """
-        caller = await self._ask(token)
+        try:
+            caller = await self._ask(token)
+        except RefusedError as error:
+            if error.rule != "token-unknown" or self.courtesy is None:
+                raise
+            known = await self.courtesy.admit(token) if with_courtesy else None
+            if known is None:
+                raise
+            return known
         if not self.hub.check_scopes(set(scopes), {"scopes": caller.scopes}):
             message = f"The token lacks the scope {' or '.join(sorted(scopes))}."
             raise RefusedError(403, "scope", message)
+        if self.courtesy is not None:
+            self.courtesy.note(token, caller)
         return caller
 
     async def _ask(self, token: str) -> Caller:
@@ -67,6 +85,9 @@ class Gate:
 class PublicRoute(Route):
     """Be asked by anybody."""
 
+    # whether it answers a server's own token until the server ends
+    has_courtesy = False
+
     @property
     def gate(self) -> Gate:
         """Return how callers are known."""
@@ -83,4 +104,6 @@ class PublicRoute(Route):
     async def admit(self, scopes: frozenset[str] | None = None) -> Caller:
         """Return who asks, by the token in the Authorization header only."""
         wanted = scopes or self.gate.access_scopes
-        return await self.gate.admit(self.token, scopes=wanted)
+        return await self.gate.admit(
+            self.token, scopes=wanted, with_courtesy=self.has_courtesy
+        )

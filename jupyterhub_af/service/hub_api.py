@@ -1,21 +1,27 @@
-"""What the service asks of the hub with its own token: which servers run, and to stop one.
+"""What the service asks of the hub with its own token: who runs what, to stop, to re-check.
 
-Scopes: ``list:users``, ``read:servers`` and ``delete:servers``, each for everybody; for
-accounts that end or change their name ``delete:users``. An answer that is not whole is
-an error and never "nothing runs": clusters hang on it.
+Scopes: ``list:users``, ``read:servers``, ``read:users:groups`` and ``delete:servers``,
+each for everybody; for accounts that end or change their name ``delete:users``. An
+answer that is not whole is an error and never "nothing runs": clusters hang on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from jupyterhub_af.policy.recheck import RecheckReply, RecheckRequest
+
 from .asking import Asker, AskError
 
-NEEDED_SCOPES = frozenset({"list:users", "read:servers", "delete:servers"})
+NEEDED_SCOPES = frozenset(
+    {"list:users", "read:servers", "read:users:groups", "delete:servers"}
+)
+# questions about membership wait for the IAM; they keep no other question waiting
+MOST_RECHECKS = 16
 PAGINATION = "application/jupyterhub-pagination+json"
 PAGE = 200
 MOST_PAGES = 500
@@ -49,10 +55,21 @@ class HubServer(_Model):
         return self.last_activity.timestamp() if self.last_activity else None
 
 
-class _User(_Model):
+class HubPerson(_Model):
+    """A person: the groups that the hub knows, and the servers that run, start or stop."""
+
     name: str
-    # required: without the scope to read servers the hub leaves the key out
+    # both required: without the scope to read it the hub leaves a key out
     servers: dict[str, HubServer]
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """All servers that run, start or stop, and the groups of their people."""
+
+    servers: dict[Place, HubServer]
+    groups: dict[str, frozenset[str]]
 
 
 class _Next(_Model):
@@ -64,7 +81,7 @@ class _Pagination(_Model):
 
 
 class _Page(_Model):
-    items: tuple[_User, ...]
+    items: tuple[HubPerson, ...]
     pagination: _Pagination = Field(alias="_pagination")
 
 
@@ -76,7 +93,9 @@ class HubApi:
     """The hub, as the service's own token sees it."""
 
     def __init__(self, api_url: str, token: str) -> None:
-        self._asker = Asker("hub", api_url, authorization=f"token {token}")
+        word = f"token {token}"
+        self._asker = Asker("hub", api_url, authorization=word)
+        self._rechecks = Asker("hub", api_url, authorization=word, most=MOST_RECHECKS)
 
     async def check_scopes(self) -> None:
         """Refuse a token that sees less than everybody's servers.
@@ -89,13 +108,14 @@ class HubApi:
             msg = f"The service's role at the hub lacks {', '.join(missing)}."
             raise AskError(msg)
 
-    async def live_servers(self) -> dict[Place, HubServer]:
-        """Return all servers that run, start or stop."""
-        found: dict[Place, HubServer] = {}
+    async def live(self) -> Live:
+        """Return all servers that run, start or stop, and the groups of their people."""
+        found = Live({}, {})
         offset: int | None = 0
         for _ in range(MOST_PAGES):
             page = await self._page(offset)
-            found.update(_servers_of(page))
+            for person in page.items:
+                _add(found, person)
             offset = page.pagination.next.offset if page.pagination.next else None
             if offset is None:
                 return found
@@ -108,11 +128,23 @@ class HubApi:
 
     async def servers_of(self, user: str) -> dict[str, HubServer]:
         """Return the servers of a person that run, start or stop."""
+        person = await self.find_person(user)
+        return person.servers if person else {}
+
+    async def find_person(self, user: str) -> HubPerson | None:
+        """Return a person as they are now; None if the hub knows nobody of that name."""
         status, body = await self._asker.ask("GET", _user_path(user))
         if status == 404:
-            return {}
+            return None
         _expect(status, 200)
-        return _parse(_User, body).servers
+        return _parse(HubPerson, body)
+
+    async def recheck(self, user: str) -> RecheckReply:
+        """Have the hub look at a person's membership again."""
+        request = RecheckRequest(user=user).model_dump_json()
+        status, body = await self._rechecks.ask("POST", "/af/recheck", body=request)
+        _expect(status, 200)
+        return _parse(RecheckReply, body)
 
     async def stop_server(self, user: str, server_name: str) -> None:
         """Have the hub stop a server; one that does not run is no error."""
@@ -132,6 +164,7 @@ class HubApi:
     def close(self) -> None:
         """Let connections go."""
         self._asker.close()
+        self._rechecks.close()
 
     async def _page(self, offset: int | None) -> _Page:
         query = f"?state=active&limit={PAGE}&offset={offset or 0}"
@@ -144,10 +177,10 @@ class HubApi:
         return body
 
 
-def _servers_of(page: _Page) -> Iterator[tuple[Place, HubServer]]:
-    for user in page.items:
-        for server in user.servers.values():
-            yield (user.name, server.name), server
+def _add(found: Live, person: HubPerson) -> None:
+    found.groups[person.name] = person.groups
+    for server in person.servers.values():
+        found.servers[person.name, server.name] = server
 
 
 def _user_path(user: str) -> str:

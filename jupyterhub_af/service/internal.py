@@ -21,6 +21,7 @@ from jupyterhub_af.policy.messages import (
     parse_plan,
     plan_to_json,
 )
+from jupyterhub_af.policy.recheck import LoginNote
 
 from .desk import Desk
 from .metrics import CONTENT_TYPE
@@ -113,6 +114,17 @@ class ServerEvents(InternalRoute):
         self.set_status(204)
 
 
+class Logins(InternalRoute):
+    """Hear from the hub that somebody has just logged in."""
+
+    route = "logins"
+
+    async def post(self) -> None:
+        """Look at what they have running: access may be back."""
+        self.desk.take_login(self.read_body(LoginNote.model_validate_json))
+        self.set_status(204)
+
+
 class ClusterList(InternalRoute):
     """Hear from the gateway which clusters are active."""
 
@@ -178,6 +190,7 @@ def make_internal_application(desk: Desk, more: Sequence[Any] = ()) -> Applicati
             (r"/internal/ids", Numbers, parts),
             (r"/internal/plans", PlanBook, parts),
             (r"/internal/servers", ServerEvents, parts),
+            (r"/internal/logins", Logins, parts),
             (r"/internal/clusters", ClusterList, parts),
             (r"/internal/audit", Events, parts),
             (r"/health", InternalHealth, parts),

@@ -19,9 +19,11 @@ from .asking import AskError
 from .audit import PROCESS
 from .changes import KINDS
 from .desk import Desk
-from .hub_api import HubApi, HubServer
+from .ender import Ender
+from .hub_api import HubApi, HubServer, Live
 from .plans import Start
 from .reaper import Reaper
+from .rechecks import Rechecks
 
 AT_ONCE = 4
 FIRST_SWEEP_SECONDS = 2.0
@@ -37,6 +39,8 @@ class Duties:
     desk: Desk
     hub: HubApi
     reaper: Reaper | None
+    ender: Ender
+    rechecks: Rechecks
     sweep_seconds: float
 
 
@@ -47,6 +51,8 @@ class Keeper:
         self._desk = duties.desk
         self._hub = duties.hub
         self._reaper = duties.reaper
+        self._ender = duties.ender
+        self._rechecks = duties.rechecks
         self._sweep_seconds = duties.sweep_seconds
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._digest = self._desk.catalogue.last.digest
@@ -57,15 +63,21 @@ class Keeper:
 
     def start(self) -> None:
         """Begin to sweep."""
-        self._tasks.append(asyncio.create_task(self._sweep_for_ever()))
+        duties = [
+            self._sweep_for_ever(),
+            self._rechecks.ask_for_ever(),
+            self._ender.end_for_ever(self._rechecks.look),
+        ]
         if self._reaper is not None:
-            self._tasks.append(asyncio.create_task(self._reaper.reap_for_ever()))
+            duties.append(self._reaper.reap_for_ever())
+        self._tasks += [asyncio.create_task(duty) for duty in duties]
 
     async def stop(self) -> None:
         """Sweep no more."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._rechecks.stop()
         self._hub.close()
         if self._reaper is not None:
             self._reaper.close()
@@ -80,12 +92,15 @@ class Keeper:
         places = (
             {(c.user, c.server_name) for c in clusters.clusters} if clusters else ()
         )
-        starts = await self._desk.find_starts({*live, *places})
+        starts = await self._desk.find_starts({*live.servers, *places})
         self._take(live, starts)
-        await self._stop_due(live, starts)
+        await self._ender.compare(live, starts)
+        await self._stop_due(live.servers, starts)
         self._desk.sweeps.note_done("servers", self._desk.clock())
         if clusters is not None and self._reaper is not None:
-            await self._reaper.judge(clusters, live.keys(), starts, self._desk.clock())
+            await self._reaper.judge(
+                clusters, live.servers.keys(), starts, self._desk.clock()
+            )
         self._desk.changes.touch(None, "lifetime")
 
     async def _sweep_for_ever(self) -> None:
@@ -120,11 +135,11 @@ class Keeper:
         self._desk.sweeps.note_done("clusters", self._desk.clock())
         return clusters
 
-    async def _ask_for_servers(self) -> Mapping[Place, HubServer] | None:
+    async def _ask_for_servers(self) -> Live | None:
         """Return every live server; None where that is not known."""
         try:
             await self._hub.check_scopes()
-            live = await self._hub.live_servers()
+            live = await self._hub.live()
         except AskError as error:
             self._desk.sweeps.note_failed("servers", self._desk.clock(), str(error))
             return None
@@ -133,15 +148,15 @@ class Keeper:
             self._desk.running.restart_clocks(self._desk.clock())
         return live
 
-    def _take(
-        self, live: Mapping[Place, HubServer], starts: Mapping[Place, Start]
-    ) -> None:
+    def _take(self, live: Live, starts: Mapping[Place, Start]) -> None:
         now = self._desk.clock()
-        for place, server in live.items():
+        for place, server in live.servers.items():
             if place in starts:
                 start = starts[place]
                 self._desk.running.see(start, now, person_at=server.person_at)
-        self._desk.running.forget_others(live.keys(), now)
+        self._desk.running.forget_others(live.servers.keys(), now)
+        with_clusters = {cluster.user for cluster in self._desk.running.clusters}
+        self._rechecks.take(live.groups.keys() | with_clusters)
 
     async def _stop_due(
         self, live: Mapping[Place, HubServer], starts: Mapping[Place, Start]

@@ -13,7 +13,7 @@ from jupyterhub_af.policy.messages import AuditEvent
 from jupyterhub_af.policy.panel import Busy, Restored
 
 from .gate import PublicRoute
-from .panel import View, find_start_of, make_me, make_view
+from .panel import View, find_start_of, make_access, make_me, make_view
 from .plans import Start
 from .refusal import RefusedError
 from .stream import COMMENT, Listener, Streams
@@ -36,13 +36,17 @@ class LabRoute(PublicRoute):
         """Return the last start of the server that asks, or refuse."""
         view = await self.view()
         if view.server_name is None:
-            message = "This address is for a server of yours, and the token has none."
-            raise RefusedError(403, "not-a-server", message)
+            raise _not_a_server()
         start = await find_start_of(self.desk, view)
         if start is None:
             message = "No start of this server is recorded."
             raise RefusedError(404, "plan-unknown", message)
         return start
+
+
+def _not_a_server() -> RefusedError:
+    message = "This address is for a server of yours, and the token has none."
+    return RefusedError(403, "not-a-server", message)
 
 
 class Myself(LabRoute):
@@ -69,12 +73,28 @@ class BusyWord(LabRoute):
     """Hear from a server what works in it."""
 
     route = "busy"
+    has_courtesy = True
 
     async def post(self) -> None:
         """Count it as activity, if the server's plan does."""
         start = await self.start_that_asks()
         self.desk.take_busy(start, self.read_body(Busy.model_validate_json))
         self.set_status(204)
+
+
+class AccessWord(LabRoute):
+    """Tell a server whether it has to end, and until when its work can be saved."""
+
+    route = "access"
+    has_courtesy = True
+
+    async def get(self) -> None:
+        """Answer with the end; null where there is none."""
+        view = await self.view()
+        if view.server_name is None:
+            raise _not_a_server()
+        event = make_access(self.desk, view)
+        self.write_json(event.model_dump_json(exclude={"kind"}))
 
 
 class RestoredWord(LabRoute):
@@ -118,6 +138,7 @@ class Events(LabRoute):
     """Stream what is new, for as long as the token is good and the server runs."""
 
     route = "events"
+    has_courtesy = True
     is_timed = False
     _listener: Listener | None = None
 

@@ -114,6 +114,33 @@ class Metrics:
             "1 while the disk that the areas lie on has no room for anybody.",
             registry=self._registry,
         )
+        self.rechecks = Counter(
+            "af_rechecks",
+            "Looks at people's memberships, by the hub's answer.",
+            ("status",),
+            registry=self._registry,
+        )
+        self.memberships = Gauge(
+            "af_memberships",
+            "People with something running, by the last answer about them.",
+            ("status",),
+            registry=self._registry,
+        )
+        self.oldest_check = Gauge(
+            "af_oldest_check_age_seconds",
+            "How old the oldest groups are of anybody with something running.",
+            registry=self._registry,
+        )
+        self.overdue_checks = Gauge(
+            "af_overdue_checks",
+            "People with something running whose groups are older than recheck_seconds.",
+            registry=self._registry,
+        )
+        self.endings = Gauge(
+            "af_endings",
+            "Servers that run on until their people have saved, for access that was lost.",
+            registry=self._registry,
+        )
         self.request_seconds = Histogram(
             "af_request_duration_seconds",
             "Time to answer a request.",

@@ -15,6 +15,7 @@ from jupyterhub_af.policy.facility import Facility
 from jupyterhub_af.policy.identity import make_identity
 from jupyterhub_af.policy.messages import ClusterState
 from jupyterhub_af.policy.panel import (
+    AccessEvent,
     AreaOfMine,
     ClusterOfMine,
     ClustersEvent,
@@ -34,13 +35,16 @@ from jupyterhub_af.policy.storage import trees_of
 
 from .changes import Kind
 from .desk import Desk
+from .endings import Ending
 from .plans import Start
 from .refusal import RefusedError
 from .storage import make_storage, to_name
 
 NEWEST_LINES = 50
 
-Event = MeEvent | LifetimeEvent | ClustersEvent | StorageEvent | HistoryEvent
+Event = (
+    MeEvent | LifetimeEvent | ClustersEvent | StorageEvent | AccessEvent | HistoryEvent
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +72,29 @@ async def find_start_of(desk: Desk, view: View) -> Start | None:
 
 
 async def make_me(desk: Desk, view: View) -> Me:
-    """Return who somebody is here, or refuse who may not log in any more."""
+    """Return who somebody is here, or refuse who may not log in any more.
+
+    Who still has a server that ends reads on until it does.
+    """
     facility = (await desk.facility()).facility
     access = resolve_access(facility, make_identity(view.user, view.groups))
-    if not access.may_log_in:
+    if not access.may_log_in and find_ending_of(desk, view) is None:
         raise RefusedError(403, "login-withheld", str(access.reason))
     start = await find_start_of(desk, view)
     return _to_me(facility, access, start)
+
+
+def find_ending_of(desk: Desk, view: View) -> Ending | None:
+    """Return the ending of the server that asks, None if it goes on."""
+    if view.server_name is None:
+        return None
+    return desk.endings.find((view.user, view.server_name))
+
+
+def make_access(desk: Desk, view: View) -> AccessEvent:
+    """Return whether the server that asks has to end."""
+    ending = find_ending_of(desk, view)
+    return AccessEvent(end=None if ending is None else ending.to_message())
 
 
 async def make_events(
@@ -101,6 +121,8 @@ async def make_events(
         found["clusters"] = make_clusters(facility, mine, start)
     if "storage" in kinds:
         found["storage"] = make_storage(desk.disks, start.plan if start else None)
+    if "access" in kinds:
+        found["access"] = make_access(desk, view)
     if "history" in kinds:
         found["history"] = HistoryEvent(lines=await _find_lines(desk, view))
     return found

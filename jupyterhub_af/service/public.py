@@ -8,7 +8,7 @@ from tornado.web import Application
 
 from .desk import Desk
 from .gate import Gate, PublicRoute
-from .live import BusyWord, Events, Keep, Myself, RestoredWord
+from .live import AccessWord, BusyWord, Events, Keep, Myself, RestoredWord
 from .metrics import CONTENT_TYPE
 from .routes import Missing, observe
 from .storage_routes import Largest, PurgeWish, Recount
@@ -51,6 +51,7 @@ def make_public_application(
             (rf"{root}api/events", Events, parts),
             (rf"{root}api/keep", Keep, parts),
             (rf"{root}api/busy", BusyWord, parts),
+            (rf"{root}api/access", AccessWord, parts),
             (rf"{root}api/restored", RestoredWord, parts),
             (rf"{root}api/largest", Largest, parts),
             (rf"{root}api/recount", Recount, parts),

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jupyterhub_af.policy.panel import HistoryEvent, HistoryLine
 
-from .changes import KINDS, Changed, Kind, News
+from .changes import KINDS, Changed, Ended, Kind, News
 from .desk import Desk
 from .gate import Gate
 from .panel import Event, View, make_events, make_view
@@ -268,6 +268,8 @@ class Streams:
             for channel in self._all(news.user):
                 channel.touch(news.kinds)
             return
+        if not isinstance(news, Ended):
+            return
         ended = self._channels.get(news.user, {}).get(news.server_name)
         if ended is not None and news.is_last:
             _drop_all(ended, "server-stopped")
@@ -358,7 +360,8 @@ class Streams:
         """Return why a token is no longer good, empty if it is or nobody knows."""
         try:
             scopes = self._gate.access_scopes
-            view = make_view(await self._gate.admit(token, scopes=scopes))
+            caller = await self._gate.admit(token, scopes=scopes, with_courtesy=True)
+            view = make_view(caller)
         except RefusedError as error:
             # a hub that is away ends no stream
             return "" if error.status == 503 else error.rule

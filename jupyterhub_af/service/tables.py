@@ -6,7 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     DateTime,
+    Float,
     Index,
     Integer,
     MetaData,
@@ -105,6 +107,38 @@ class PlanRow(Base):
     plan: Mapped[str] = mapped_column(Text)
     facility_digest: Mapped[str] = mapped_column(String(64))
     recorded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class EndingRow(Base):
+    """A running server that has to end, because its person lost access.
+
+    It belongs to one start: a later start of the same name has nothing to do with it.
+    ``since`` and ``ends_at`` are in seconds since 1970 (UTC). ``tokens`` are SHA-256 sums
+    of the server's own tokens that were let in before, as the hub keeps them too.
+    ``is_told`` and ``is_stopped`` say which lines of the audit are written.
+    """
+
+    __tablename__ = "endings"
+
+    user: Mapped[str] = mapped_column(String(255), primary_key=True)
+    server_name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    start_id: Mapped[str] = mapped_column(String(255))
+    rule: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(Text)
+    since: Mapped[float] = mapped_column(Float(53))
+    ends_at: Mapped[float] = mapped_column(Float(53))
+    tokens: Mapped[str] = mapped_column(Text)
+    is_told: Mapped[bool] = mapped_column(Boolean)
+    is_stopped: Mapped[bool] = mapped_column(Boolean)
+
+
+class CheckRow(Base):
+    """When the IAM last confirmed the groups of a person who has something running."""
+
+    __tablename__ = "checks"
+
+    user: Mapped[str] = mapped_column(String(255), primary_key=True)
+    checked_at: Mapped[float] = mapped_column(Float(53))
 
 
 class EventRow(Base):

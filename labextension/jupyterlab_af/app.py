@@ -27,6 +27,7 @@ from jupyterlab_af.relay import Relay
 from jupyterlab_af.routes import routes_of
 from jupyterlab_af.service import Service, ServiceAddress
 from jupyterlab_af.teller import Teller
+from jupyterlab_af.token_watch import TokenWatch
 from jupyterlab_af.versions_routes import versions_routes
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class FacilityApp(ExtensionApp):
     _person: PersonWatch | None = None
     _reporter: BusyReporter | None = None
     _counter: BusyCounter | None = None
-    _reporting: asyncio.Task[None] | None = None
+    _tasks: tuple[asyncio.Task[None], ...] = ()
 
     def initialize_handlers(self) -> None:
         """Add the routes, and deliver the image's exercises."""
@@ -64,7 +65,7 @@ class FacilityApp(ExtensionApp):
         deliver_exercises(Path(sys.prefix) / EXERCISES, Path.home(), log=self.log)
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
-        """Tell the service how busy this server is, from now on."""
+        """Tell the service how busy this server is, and the tabs of its token."""
         relay = self.relay
         if relay is None:
             return
@@ -76,16 +77,17 @@ class FacilityApp(ExtensionApp):
         counter.watch()
         relay.on_open = reporter.tell_again
         self._person, self._reporter, self._counter = person, reporter, counter
-        self._reporting = asyncio.create_task(reporter.run())
+        works = (reporter.run(), TokenWatch(relay.say_own).run())
+        self._tasks = tuple(asyncio.create_task(work) for work in works)
 
     async def stop_extension(self) -> None:
         """Let every tab go, and end every connection."""
         if self._counter is not None:
             self._counter.close()
-        if self._reporting is not None:
-            self._reporting.cancel()
+        for task in self._tasks:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._reporting
+                await task
         if self.relay is not None:
             await self.relay.close()
         if self.teller is not None:

@@ -3,7 +3,8 @@
 This module owns what the tabs are told: it holds the newest event of each kind (and
 the newest lines of the history), so that a tab that joins gets the whole state at
 once; it keeps one connection to the service while somebody listens and none
-otherwise; it says when the service is away and when it is back, once each.
+otherwise; it says when the service is away and when it is back, once each. A few kinds
+are this server's own word: they are held beside the service's.
 
 Words: a *tab* is one listener; the *status* is `back` or `away`, the two kinds of
 event that are ours and not the service's. Nothing here grows without bound: a tab
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
 # in the order that a tab is told them
-KINDS = ("me", "lifetime", "clusters", "storage", "history")
+KINDS = ("me", "lifetime", "clusters", "storage", "access", "token", "history")
+# what this server says itself: the service cannot see it
+OWN_KINDS = frozenset({"token"})
 HISTORY_LINES = 100
 RECENT_EVENTS = 64
 TAB_EVENTS = 64
@@ -94,6 +97,7 @@ class Relay:
         self._secret = secret
         self._tabs: set[Tab] = set()
         self._held: dict[str, Event] = {}
+        self._own: dict[str, Event] = {}
         self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
         self._last_id = ""
         self._status: Event | None = None
@@ -141,6 +145,15 @@ class Relay:
             self._task = None
             self._status = None
 
+    def say_own(self, event: Event) -> None:
+        """Hold an event of this server's own, and tell every tab."""
+        checked = check_event(event)
+        if checked is None or self._secret in checked.data:
+            self._log.debug("dropped an event of this server's own")
+            return
+        self._own[checked.kind] = checked
+        self._tell(checked)
+
     async def close(self) -> None:
         """Let everybody go."""
         task = self._task
@@ -167,10 +180,16 @@ class Relay:
         """Return what comes after an event: everything that is held, if it is unknown."""
         ids = [event.id for event in self._recent]
         if last_id and last_id in ids:
-            return list(self._recent)[ids.index(last_id) + 1 :]
-        held = [self._held[kind] for kind in KINDS if kind in self._held]
+            missed = list(self._recent)[ids.index(last_id) + 1 :]
+            return [*missed, *self._own.values()]
+        known = {**self._held, **self._own}
+        held = [known[kind] for kind in KINDS if kind in known]
+        theirs = [event for event in held if event.kind not in self._own]
         # only with the last of them has a tab heard everything
-        return [replace(e, id="" if e is not held[-1] else self._last_id) for e in held]
+        return [
+            replace(e, id=self._last_id if theirs and e is theirs[-1] else "")
+            for e in held
+        ]
 
     async def _run(self) -> None:
         """Listen to the service until cancelled, with growing pauses while it is away."""
@@ -213,7 +232,8 @@ class Relay:
     def _take(self, event: Event) -> None:
         """Hold one event of the service and tell every tab, if it is what it should be."""
         checked = check_event(event)
-        if checked is None or self._secret in checked.data:
+        is_own = checked is not None and checked.kind in OWN_KINDS
+        if checked is None or is_own or self._secret in checked.data:
             self._log.debug("dropped an event of the facility's service")
             return
         self._last_id = checked.id or self._last_id

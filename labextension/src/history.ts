@@ -26,9 +26,13 @@ export function lineText(
 }
 
 function sentenceOf(line: HistoryLine, trans: TranslationBundle): string {
+  if (line.action === 'access.end') {
+    return accessEndSentence(line.rule, trans);
+  }
   const known: Record<string, string> = {
+    'access.back done': trans.__('Your access is back.'),
     'login allowed': trans.__('You signed in.'),
-    'login refused': trans.__('A sign-in was refused.'),
+    'login refused': refusedSentence(line.rule, trans),
     'account.register done': trans.__('Your account was made.'),
     'account.rename done': trans.__('Your account has a new name.'),
     'account.retire done': trans.__('Your account was closed.'),
@@ -96,6 +100,48 @@ function folderOf({ action, target }: HistoryLine): string {
     : '';
 }
 
+/** Return why access ended, or what the server was started with. */
+function accessEndSentence(rule: string, trans: TranslationBundle): string {
+  switch (rule) {
+    case 'denied':
+      return trans.__('Your access ended: your groups no longer open it.');
+    case 'suspended':
+      return trans.__('Your access ended: your account is suspended.');
+    case 'aup-unsigned':
+      return trans.__(
+        'Your access ended: the acceptable use policy is not signed.'
+      );
+    case 'login-needed':
+      return trans.__('Your access ended: you have to log in again.');
+    case 'expired':
+      return trans.__(
+        'Your access ended: the login service did not answer for too long.'
+      );
+    case 'withheld':
+      return trans.__(
+        'Your groups no longer open what your server was started with.'
+      );
+    default:
+      return trans.__('Your access ended.');
+  }
+}
+
+/** Return why a sign-in was refused. */
+function refusedSentence(rule: string, trans: TranslationBundle): string {
+  switch (rule) {
+    case 'denied':
+      return trans.__('A sign-in was refused: your groups do not open it.');
+    case 'suspended':
+      return trans.__('A sign-in was refused: your account is suspended.');
+    case 'aup-unsigned':
+      return trans.__(
+        'A sign-in was refused: the acceptable use policy is not signed.'
+      );
+    default:
+      return trans.__('A sign-in was refused.');
+  }
+}
+
 /** Return why a server was stopped. */
 function stopSentence(rule: string, trans: TranslationBundle): string {
   switch (rule) {
@@ -103,6 +149,12 @@ function stopSentence(rule: string, trans: TranslationBundle): string {
       return trans.__('Your server was stopped: nothing happened in it.');
     case 'lifetime-longest':
       return trans.__('Your server was stopped: its longest time was over.');
+    case 'access-lost':
+      return trans.__('Your server was stopped: your access had ended.');
+    case 'withheld':
+      return trans.__(
+        'Your server was stopped: your groups no longer open what it was started with.'
+      );
     default:
       return trans.__('Your server was stopped.');
   }
@@ -117,6 +169,8 @@ function clusterStopSentence(rule: string, trans: TranslationBundle): string {
       return trans.__('A Dask cluster stopped: it had nothing to do.');
     case 'cluster-failed':
       return trans.__('A Dask cluster ended: it failed.');
+    case 'access-lost':
+      return trans.__('A Dask cluster was stopped: your access had ended.');
     case 'server-stopped':
     case 'server-gone':
     case 'start-replaced':

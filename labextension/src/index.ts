@@ -8,7 +8,8 @@ import {
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
-import { PageConfig } from '@jupyterlab/coreutils';
+import { PageConfig, URLExt } from '@jupyterlab/coreutils';
+import { IDocumentManager } from '@jupyterlab/docmanager';
 import { DocumentRegistry, IDocumentWidget } from '@jupyterlab/docregistry';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
@@ -16,6 +17,7 @@ import { ITranslator } from '@jupyterlab/translation';
 
 // What the shell takes when it starts is needed at once.
 /* eslint-disable jupyter/prefer-lazy-imports */
+import { ISavable } from './access';
 import { DocumentMark, IMarkOptions } from './marks';
 import { FacilityModel } from './model';
 import { PresenceWatch } from './presence';
@@ -30,7 +32,9 @@ import {
 } from './request';
 import { FacilitySidebar } from './sidebar';
 import { EventStream } from './stream';
+import { TokenItem } from './tokenitem';
 import {
+  ACCESS_PLUGIN_ID,
   DISK_COMMAND,
   FACILITY_PLUGIN_ID,
   IFacilityModel,
@@ -39,6 +43,7 @@ import {
   PANEL_PLUGIN_ID,
   PROFILE_PLUGIN_ID,
   ROOT_OPTION,
+  TOKEN_PLUGIN_ID,
   WARNING_PLUGIN_ID
 } from './tokens';
 import { ProfileItem } from './widget';
@@ -190,6 +195,94 @@ const warning: JupyterFrontEndPlugin<void> = {
 };
 
 /**
+ * Says above everything else that access ended, and saves what is open.
+ */
+const access: JupyterFrontEndPlugin<void> = {
+  id: ACCESS_PLUGIN_ID,
+  description: 'Says that access ended, and saves everything in time.',
+  autoStart: true,
+  requires: [IFacilityModel],
+  optional: [ILabShell, ITranslator, IDocumentManager],
+  activate: (
+    app: JupyterFrontEnd,
+    model: IFacilityModel,
+    shell: ILabShell | null,
+    translator: ITranslator | null,
+    documents: IDocumentManager | null
+  ) => {
+    if (!model.root || !shell) {
+      return;
+    }
+    void app.restored.then(async () => {
+      const { AccessWatch } = await import('./banner');
+      return new AccessWatch({
+        model,
+        language: languageOf(translator),
+        hubHome: hubHome(),
+        documents: () => openDocuments(shell, documents),
+        show: banner => shell.add(banner, 'header')
+      });
+    });
+  }
+};
+
+/** Return the address of the hub's home page. */
+function hubHome(): string {
+  const [host, prefix] = ['hubHost', 'hubPrefix'].map(PageConfig.getOption);
+  return `${host}${URLExt.join(prefix || '/hub/', 'home')}`;
+}
+
+/** Return every open document once, wherever it is shown. */
+function openDocuments(
+  shell: ILabShell,
+  documents: IDocumentManager | null
+): Iterable<ISavable> {
+  const found = new Set<ISavable>();
+  for (const area of ['main', 'left', 'right', 'down'] as const) {
+    for (const widget of shell.widgets(area)) {
+      const context = documents?.contextForWidget(widget);
+      if (context) {
+        found.add(context);
+      }
+    }
+  }
+  return found;
+}
+
+/**
+ * Shows in the status bar how long the token in the server is valid.
+ */
+const token: JupyterFrontEndPlugin<void> = {
+  id: TOKEN_PLUGIN_ID,
+  description: 'Shows how long the token in this server is valid.',
+  autoStart: true,
+  requires: [IFacilityModel],
+  optional: [IStatusBar, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    model: IFacilityModel,
+    statusBar: IStatusBar | null,
+    translator: ITranslator | null
+  ) => {
+    if (!model.root || !statusBar) {
+      return;
+    }
+    const item = new TokenItem({
+      model,
+      language: languageOf(translator),
+      open: () => void app.commands.execute(OPEN_COMMAND)
+    });
+    statusBar.registerStatusItem(TOKEN_PLUGIN_ID, {
+      item,
+      align: 'left',
+      rank: 11,
+      isActive: () => item.isShown,
+      activeStateChanged: item.shownChanged
+    });
+  }
+};
+
+/**
  * Marks documents that the server's end would take away, and those that are read-only.
  */
 const marks: JupyterFrontEndPlugin<void> = {
@@ -257,6 +350,8 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   profile,
   panel,
   warning,
+  access,
+  token,
   marks,
   versions,
   disk

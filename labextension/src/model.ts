@@ -26,6 +26,8 @@ export const NOTHING: IFacilityState = {
   clusters: [],
   dask: null,
   storage: null,
+  access: null,
+  token: null,
   lines: []
 };
 
@@ -46,6 +48,10 @@ export function reduce(
       return { ...state, clusters: event.clusters, dask: event.dask };
     case 'storage':
       return { ...state, storage: event };
+    case 'access':
+      return { ...state, access: event.end };
+    case 'token':
+      return { ...state, token: event.token };
     case 'history':
       return { ...state, lines: newest(state.lines, event.lines) };
     default:

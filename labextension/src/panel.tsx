@@ -5,10 +5,12 @@ import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { Areas, Backups } from './areas';
+import { AccessPart } from './banner';
 import { Clusters } from './clusters';
 import { Disks } from './disks';
-import { Section, Term } from './parts';
+import { Section, Term, useTick } from './parts';
 import { TimeLeft } from './timeleft';
+import { tokenWords } from './token';
 import { IFacilityModel, IFacilityState, ITreeName } from './tokens';
 import { lineText } from './history';
 import { Me } from './generated/panel';
@@ -50,8 +52,10 @@ export function FacilityPanel(props: IPartProps): JSX.Element {
   return (
     <>
       <Status {...props} />
+      <AccessPart {...props} />
       {me && <Person me={me} language={language} />}
       {me?.server && <TimeLeft {...props} />}
+      {state.token && <TokenPart {...props} />}
       {state.storage && <Disks {...props} storage={state.storage} />}
       {me?.server && <Areas server={me.server} trans={language.trans} />}
       {me?.server && <Backups server={me.server} trans={language.trans} />}
@@ -134,6 +138,22 @@ function Person(props: {
         )}
         <Term name={trans.__('Contact')}>{me.facility.contact}</Term>
       </dl>
+    </Section>
+  );
+}
+
+/** Draw how the token is, and what to do where it is not renewed. */
+function TokenPart({ model, language }: IPartProps): JSX.Element {
+  const { token } = model.state;
+  const now = model.now();
+  const words = tokenWords(token, now, language);
+  useTick(token?.expires_at ? token.expires_at - now : null);
+  return (
+    <Section title={language.trans.__('IAM token')}>
+      <p>{words.text}</p>
+      <p className={words.isAmber ? 'jp-af-Alarm' : 'jp-af-mod-quiet'}>
+        {words.tooltip}
+      </p>
     </Section>
   );
 }

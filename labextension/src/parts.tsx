@@ -4,6 +4,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
+import { tickOf } from './lifetime';
 import { ILanguage } from './words';
 
 /** A part of the panel with a heading, which a screen reader can jump to. */
@@ -127,4 +128,16 @@ export function Answer<T>(props: {
     case 'there':
       return <>{children(answer.value)}</>;
   }
+}
+
+/** Draw again when the text of a countdown changes. */
+export function useTick(left: number | null): void {
+  const [, draw] = React.useReducer((count: number) => count + 1, 0);
+  React.useEffect(() => {
+    if (left === null || left <= 0) {
+      return;
+    }
+    const timer = window.setTimeout(draw, tickOf(left) * 1000);
+    return () => window.clearTimeout(timer);
+  });
 }

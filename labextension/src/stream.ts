@@ -108,6 +108,10 @@ export class EventStream implements IDisposable {
     if (!response.ok || !response.body) {
       throw new StreamError(causeOf(response.status));
     }
+    if (!isStream(response)) {
+      // Once the server is stopped, the hub's page to log in answers in its place.
+      throw new StreamError('unreachable');
+    }
     const shown = Date.parse(response.headers.get('Date') ?? '');
     if (!Number.isNaN(shown)) {
       this._options.setClock(shown);
@@ -165,6 +169,12 @@ async function readOrGiveUp(
   } finally {
     window.clearTimeout(timer);
   }
+}
+
+/** Return whether our own server answers, and not a page of another. */
+function isStream(response: Response): boolean {
+  const kind = response.headers.get('Content-Type') ?? '';
+  return kind.startsWith('text/event-stream');
 }
 
 /** Return what the status of our own server means. */

@@ -4,8 +4,8 @@
 import * as React from 'react';
 
 import { Lifetime } from './generated/panel';
-import { deadlineOf, IDeadline, tickOf } from './lifetime';
-import { ActButton, Section } from './parts';
+import { deadlineOf, IDeadline } from './lifetime';
+import { ActButton, Section, useTick } from './parts';
 import { IFacilityModel } from './tokens';
 import { ILanguage, durationText, timeText } from './words';
 
@@ -111,16 +111,4 @@ function activitySentence(lifetime: Lifetime, language: ILanguage): string {
         'What runs while you are away does not count as activity.'
       );
   }
-}
-
-/** Draw again when the text of a countdown changes. */
-function useTick(left: number | null): void {
-  const [, draw] = React.useReducer((count: number) => count + 1, 0);
-  React.useEffect(() => {
-    if (left === null || left <= 0) {
-      return;
-    }
-    const timer = window.setTimeout(draw, tickOf(left) * 1000);
-    return () => window.clearTimeout(timer);
-  });
 }

@@ -8,6 +8,7 @@ import { Token } from '@lumino/coreutils';
 import { ISignal } from '@lumino/signaling';
 
 import {
+  AccessEnd,
   ClusterOfMine,
   DaskOfMine,
   HistoryLine,
@@ -15,6 +16,7 @@ import {
   Me,
   PanelEvent,
   StorageEvent,
+  TokenOfMine,
   TreeOfMine
 } from './generated/panel';
 
@@ -35,6 +37,12 @@ export const PANEL_PLUGIN_ID = `${NAMESPACE}:panel`;
 
 /** The plugin that warns before the server is stopped. */
 export const WARNING_PLUGIN_ID = `${NAMESPACE}:warning`;
+
+/** The plugin that says that access ended, and saves everything. */
+export const ACCESS_PLUGIN_ID = `${NAMESPACE}:access`;
+
+/** The plugin that shows the token in the status bar. */
+export const TOKEN_PLUGIN_ID = `${NAMESPACE}:token`;
 
 /** The plugin that marks documents that the server's end would take away. */
 export const MARKS_PLUGIN_ID = `${NAMESPACE}:marks`;
@@ -89,6 +97,10 @@ export interface IFacilityState {
   readonly clusters: readonly ClusterOfMine[];
   readonly dask: DaskOfMine | null;
   readonly storage: StorageEvent | null;
+  /** That the server ends because access ended. */
+  readonly access: AccessEnd | null;
+  /** The access token in the server; null where there is none to have. */
+  readonly token: TokenOfMine | null;
   /** The newest lines about me, newest first. */
   readonly lines: readonly HistoryLine[];
 }

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +31,7 @@ from worlds import FACILITY_TEXT, plan_of
 from jupyterhub_af.gateway.backend import FacilityBackend, size_of
 from jupyterhub_af.policy.dask import ClusterUse
 from jupyterhub_af.policy.messages import AuditEvent, Clusters, plan_to_json
+from jupyterhub_af.policy.panel import AccessEnd
 
 SERVICE = "access:services!service=dask-gateway"
 STUDENT = ["hackathon", "hackathon/students", "hackathon/gw"]
@@ -79,6 +80,7 @@ class FakeNeighbours:
 
     tokens: dict[str, dict[str, object]] = field(default_factory=dict)
     plans: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    endings: dict[tuple[str, str], AccessEnd] = field(default_factory=dict)
     told: list[Clusters] = field(default_factory=list)
     audit: list[AuditEvent] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -108,6 +110,18 @@ class FakeNeighbours:
         scope = f"access:servers!server={name}/{server}"
         return self.add(name, scope, SERVICE, groups=STUDENT)
 
+    def end_access(self, name: str, token: str, server: str = "") -> AccessEnd:
+        """Refuse a token as the hub does when access ends; the server ends soon."""
+        del self.tokens[token]
+        end = AccessEnd(
+            rule="denied",
+            reason="Your groups no longer open the facility. Ask support@example.org.",
+            since=time.time(),
+            ends_at=time.time() + 300,
+        )
+        self.endings[name, server] = end
+        return end
+
     def answer_hub(self, token: str) -> tuple[int, bytes]:
         self.asked.append(token)
         if self.hub_answer:
@@ -126,7 +140,13 @@ class FakeNeighbours:
             self.audit.append(AuditEvent.model_validate_json(body))
             return 204, b""
         query = parse_qs(urlsplit(path).query, keep_blank_values=True)
-        plan = self.plans.get((query["user"][0], query["server"][0]))
+        at = (query["user"][0], query["server"][0])
+        if path.startswith("/internal/endings?"):
+            if at not in self.endings:
+                words = {"message": "This server goes on.", "rule": "ending-unknown"}
+                return 404, json.dumps(words).encode()
+            return 200, self.endings[at].model_dump_json().encode()
+        plan = self.plans.get(at)
         if plan is None:
             words = {"message": "No start of this server is recorded.", "rule": "plan"}
             return 404, json.dumps(words).encode()
@@ -206,12 +226,14 @@ class GatewayProcess:
             "POST", "/v1/clusters/", token, json={"cluster_options": options}
         )
 
-    def make(self, token: str, **options: object) -> str:
+    def make(
+        self, token: str, said: Mapping[str, object] | None = None, **options: object
+    ) -> str:
         """Return the name of a new cluster whose scheduler has said that it runs."""
         answer = self.create(token, **options)
         assert answer.status_code == 201, answer.text
         name = str(answer.json()["name"])
-        assert self.beat(name).status_code == 200
+        assert self.beat(name, **(said or {})).status_code == 200
 
         def status() -> str:
             return str(self.ask("GET", f"/v1/clusters/{name}", token).json()["status"])

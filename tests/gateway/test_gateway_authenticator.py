@@ -7,7 +7,11 @@ from gateway_world import SERVICE, STUDENT, running_gateway
 from waiting import wait_until
 
 AWAY = {"error": "The hub does not answer; try again in a minute. What runs goes on."}
-UNKNOWN = {"error": "The hub does not know this token; it may have expired."}
+UNKNOWN = {
+    "error": "The hub does not accept this token: it has expired, or your access to this "
+    "facility has ended. The Lab and the hub's page say which; log in again, or ask "
+    "support@example.org."
+}
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,9 @@ async def start_hub(
 
     yield start
     for app in apps:
+        # what a re-check began must not ask anew once its line is closed
+        app.authenticator.rechecks.close()
+        await app.authenticator.rechecks.settled()
         # the hub forgets the proxy's connections when it stops, and never closes them
         await app.http_server.close_all_connections()
     await close_sessions()

@@ -19,7 +19,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The `version` property of an event schema"),
 ]
 TOKEN = "t" * 32
-SCOPES = ["list:users", "read:servers", "delete:servers", "delete:users"]
+SCOPES = [
+    "list:users",
+    "read:servers",
+    "read:users:groups",
+    "delete:servers",
+    "delete:users",
+]
 
 
 @pytest.fixture
@@ -77,7 +83,7 @@ async def run(app, name: str, server_name: str = "") -> None:
 
 async def all_stopped(api: HubApi) -> None:
     async with asyncio.timeout(60):
-        while await api.live_servers():  # noqa: ASYNC110 - the hub stops them
+        while (await api.live()).servers:  # noqa: ASYNC110 - the hub stops them
             await asyncio.sleep(0.1)
 
 
@@ -88,7 +94,7 @@ async def test_live_servers_are_listed_looked_at_and_stopped(app, connect):
     add_user(app.db, app, name="idle")
     api = connect()
     await api.check_scopes()
-    live = await api.live_servers()
+    live = (await api.live()).servers
     assert live.keys() == {("anna", ""), ("anna", "two"), ("b.ob@x", "a-b")}
     one = live["anna", ""]
     assert one.is_settled
@@ -137,7 +143,7 @@ async def test_more_people_than_a_page_holds(app, connect, monkeypatch):
     for name in ("anna", "bea", "carlo"):
         await run(app, name)
     api = connect()
-    assert len(await api.live_servers()) == 3
+    assert len((await api.live()).servers) == 3
     assert app.tornado_settings["api_page_max_limit"] >= PAGE
     for name in ("anna", "bea", "carlo"):
         await api.stop_server(name, "")
@@ -147,8 +153,8 @@ async def test_more_people_than_a_page_holds(app, connect, monkeypatch):
 @pytest.mark.parametrize(
     ("token", "words"),
     [
-        ("b" * 32, "lacks delete:servers, list:users, read:servers"),
-        ("h" * 32, "lacks read:servers"),
+        ("b" * 32, "lacks delete:servers, list:users, read:servers, read:users:groups"),
+        ("h" * 32, "lacks read:servers, read:users:groups"),
         ("unknown", "refuses the service's token"),
     ],
 )
@@ -160,6 +166,6 @@ async def test_a_token_that_sees_less_is_found_out(connect, token, words):
 async def test_a_hub_that_is_not_there_is_said_in_words():
     api = HubApi("http://127.0.0.1:9/hub/api", TOKEN)
     with pytest.raises(AskError, match="The hub does not answer"):
-        await api.live_servers()
+        await api.live()
     api.close()
     assert os.environ.get("JUPYTERHUB_API_TOKEN") is None

@@ -25,6 +25,7 @@ from jupyterhub_af.policy.selection import select
 from jupyterhub_af.service.audit import Audit
 from jupyterhub_af.service.changes import Changes
 from jupyterhub_af.service.desk import Desk
+from jupyterhub_af.service.endings import Endings
 from jupyterhub_af.service.metrics import Metrics
 from jupyterhub_af.service.plans import Plans, Start
 from jupyterhub_af.service.register import FIRST_GID, FIRST_UID, Ranges, Register
@@ -128,6 +129,7 @@ def desk(lite_store: Store, catalogue: Catalogue, clock: Clock) -> Desk:
         changes=Changes(),
         sweeps=Sweeps(log, metrics.sweeps, sweep_seconds=1200, started_at=clock()),
         secrets=Secrets(),
+        endings=Endings(lite_store),
         clock=clock,
     )
 

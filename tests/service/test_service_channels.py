@@ -31,7 +31,7 @@ class Door:
         )
         self.asked = 0
 
-    async def admit(self, token: str, *, scopes: frozenset[str]) -> Caller:
+    async def admit(self, token: str, *, scopes, with_courtesy: bool) -> Caller:
         self.asked += 1
         if isinstance(self.answer, RefusedError):
             raise self.answer
@@ -162,7 +162,7 @@ async def test_a_long_absence_gets_everything_again(streams, desk, monkeypatch):
         await said(first)
     again = await streams.open(ANNA, "t", last_id)
     kinds = [event["kind"] for event in await said(again)]
-    assert kinds == ["me", "lifetime", "clusters", "storage", "history"]
+    assert kinds == ["me", "lifetime", "clusters", "storage", "access", "history"]
     streams.close(first)
     streams.close(again)
 
@@ -220,7 +220,7 @@ async def test_silent_channels_are_forgotten_after_a_while(streams, monkeypatch)
     monkeypatch.setattr(stream, "LINGER_SECONDS", -1)
     other = await streams.open(View("bob", GROUPS, None), "t", "")
     later = await streams.open(ANNA, "t", last_id)
-    assert len(await said(later)) == 5
+    assert len(await said(later)) == 6
     for listener in (other, later):
         streams.close(listener)
 

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from fake_peers import SERVICE_SCOPES
 from keeper_world import be_active
 
 from jupyterhub_af.policy.messages import AuditEvent, Clusters
@@ -255,7 +256,7 @@ async def test_a_hub_that_cannot_be_asked_is_said_after_a_while(
     assert world.hub.stopped == []
 
 
-@pytest.mark.parametrize("scope", ["list:users", "read:servers", "delete:servers"])
+@pytest.mark.parametrize("scope", SERVICE_SCOPES)
 async def test_a_missing_scope_is_named(world, run, scope):
     await run()
     world.hub.scopes.remove(scope)

@@ -13,7 +13,7 @@ from service_world import ACCESS, FACILITY, GROUPS, ServiceProcess, Stream, runn
 from jupyterhub_af.policy.messages import Refusal
 from jupyterhub_af.policy.panel import PanelEvent
 
-KINDS = ["me", "lifetime", "clusters", "storage", "history"]
+KINDS = ["me", "lifetime", "clusters", "storage", "access", "history"]
 EVENT = TypeAdapter(PanelEvent)
 
 
@@ -61,11 +61,11 @@ def test_it_begins_with_everything_and_me_first(service, start, token):
     start_id = start("anna", "one", idle_seconds=3600, longest_seconds=None)
     tell_clusters(service, cluster("anna", start_id, server_name="one"))
     with Stream(service, token("anna", "one")) as stream:
-        events = stream.take(5)
+        events = stream.take(6)
         assert stream.answer.headers["content-type"].startswith("text/event-stream")
         assert stream.answer.headers["cache-control"] == "no-store"
     assert [event["event"] for event in events] == KINDS
-    me, lifetime, clusters, storage, history = (
+    me, lifetime, clusters, storage, access, history = (
         EVENT.validate_python(event["data"]) for event in events
     )
     assert (me.me.user, me.me.groups, me.me.server.name) == ("anna", GROUPS, "one")
@@ -80,6 +80,7 @@ def test_it_begins_with_everything_and_me_first(service, start, token):
         ("collab", "GW"),
     ]
     assert storage.is_rescue is False
+    assert access.end is None
     assert [(x.actor, x.action) for x in history.lines] == [
         ("anna", "account.register")
     ]
@@ -89,7 +90,7 @@ def test_a_laptop_has_no_server_and_no_lifetime(service, start, token):
     start_id = start("aldo")
     tell_clusters(service, cluster("aldo", start_id), cluster("other", "s", name="1"))
     with Stream(service, token("aldo", None)) as stream:
-        me, lifetime, clusters, *_ = (event["data"] for event in stream.take(5))
+        me, lifetime, clusters, *_ = (event["data"] for event in stream.take(6))
     assert me["me"]["server"] is None
     assert lifetime["lifetime"] is None
     assert [c["is_of_this_server"] for c in clusters["clusters"]] == [False]
@@ -99,7 +100,7 @@ def test_a_guest_of_a_shared_server_hears_of_themselves_only(service, hub, start
     start("owner")
     scopes = (ACCESS, "access:servers!server=owner/")
     with Stream(service, hub.add("guest", *scopes, groups=GROUPS)) as stream:
-        me, lifetime, clusters, _, history = (e["data"] for e in stream.take(5))
+        me, lifetime, clusters, *_, history = (e["data"] for e in stream.take(6))
     assert (me["me"]["user"], me["me"]["server"]) == ("guest", None)
     assert lifetime["lifetime"] is None
     assert (clusters["clusters"], history["lines"]) == ([], [])
@@ -109,7 +110,7 @@ def test_only_what_changed_is_said(service, start, token):
     start_id = start("bea")
     mine = cluster("bea", start_id)
     with Stream(service, token("bea")) as stream:
-        first = stream.take(5)[-1]
+        first = stream.take(6)[-1]
         tell_clusters(service, mine, cluster("other", "x", name="1"))
         assert stream.next("clusters")["data"]["clusters"][0]["ready"] == 1
         # the same list again, and somebody else's cluster: nothing of mine is new
@@ -151,7 +152,7 @@ def test_who_comes_back_gets_what_was_missed(service, start, token):
     start_id = start("dora")
     mine = cluster("dora", start_id)
     with Stream(service, token("dora")) as stream:
-        last_id = stream.take(5)[-1]["id"]
+        last_id = stream.take(6)[-1]["id"]
     # while it seems to listen, each change may be an event of its own
     wait_until_nobody_listens(service)
     for ready in (1, 2):
@@ -186,19 +187,19 @@ def test_who_comes_back_gets_what_was_missed(service, start, token):
 def test_an_id_nobody_gave_gets_everything(service, start, token, last_id):
     start("elsa")
     with Stream(service, token("elsa")) as stream:
-        epoch = stream.take(5)[-1]["id"].rpartition("-")[0]
+        epoch = stream.take(6)[-1]["id"].rpartition("-")[0]
     given = last_id.replace("{epoch}", epoch)
     with Stream(service, token("elsa"), given) as stream:
-        assert [event["event"] for event in stream.take(5)] == KINDS
+        assert [event["event"] for event in stream.take(6)] == KINDS
 
 
 def test_who_is_cut_off_in_the_middle_of_everything_gets_it_all(service, start, token):
     start("elio")
     with Stream(service, token("elio")) as stream:
-        ids = [event["id"] for event in stream.take(5)]
+        ids = [event["id"] for event in stream.take(6)]
     for cut in ids[:4]:
         with Stream(service, token("elio"), cut) as stream:
-            assert [event["event"] for event in stream.take(5)] == KINDS
+            assert [event["event"] for event in stream.take(6)] == KINDS
 
 
 def test_two_tabs_hear_the_same_and_two_servers_their_own(service, start, token):
@@ -210,7 +211,7 @@ def test_two_tabs_hear_the_same_and_two_servers_their_own(service, start, token)
         Stream(service, tokens[2]) as other,
     ):
         names = [
-            s.take(5)[0]["data"]["me"]["server"]["name"] for s in (one, tab, other)
+            s.take(6)[0]["data"]["me"]["server"]["name"] for s in (one, tab, other)
         ]
         assert names == ["", "", "two"]
         tell_clusters(
@@ -227,7 +228,7 @@ def test_it_ends_with_the_server_and_not_with_an_earlier_start(service, start, t
     new = start("gina", start_id="gina-2")
     event = {"user": "gina", "server_name": "", "state": "stopped"}
     with Stream(service, token("gina")) as stream:
-        stream.take(5)
+        stream.take(6)
         assert tell(service, "servers", {**event, "start_id": old}) == 204
         tell(service, "audit", note("x", "gina/"))
         assert stream.next("history")["data"]["lines"][0]["target"] == "gina/"
@@ -238,7 +239,7 @@ def test_it_ends_with_the_server_and_not_with_an_earlier_start(service, start, t
 def test_a_new_start_is_said_to_who_listens(service, start, token):
     start("hans", start_id="hans-1")
     with Stream(service, token("hans")) as stream:
-        stream.take(5)
+        stream.take(6)
         start("hans", start_id="hans-2", size="large")
         me = stream.next("me")["data"]["me"]
     assert (me["server"]["start_id"], me["server"]["size"]) == ("hans-2", "large")
@@ -289,7 +290,7 @@ def test_the_service_stops_at_once_with_open_streams(tmp_path, hub, start, token
             opened = [Stream(one, token("nino")) for _ in range(5)]
             streams = [stack.enter_context(stream) for stream in opened]
             for stream in streams:
-                stream.take(5)
+                stream.take(6)
             seconds = one.stop()
             assert "Traceback" not in one.log.read_text()
             assert [stream.next() for stream in streams] == [{}] * 5
@@ -304,7 +305,7 @@ def test_an_edit_of_the_file_reaches_the_stream(tmp_path, hub, start, token):
     with running(one):
         start("olga", service=one)
         with Stream(one, token("olga")) as stream:
-            stream.take(5)
+            stream.take(6)
             one.edit(FACILITY.replace("Test facility", "Another"))
             assert stream.next("me")["data"]["me"]["facility"]["name"] == "Another"
             one.edit(FACILITY.replace("[hackathon]", "[others]"))

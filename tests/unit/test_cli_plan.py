@@ -135,5 +135,6 @@ def test_text_shows_what_would_start_and_what_is_left_out(file, capsys):
         "  collabspace: The area collabspace has folders for members of "
         "hackathon/fismed, hackathon/gw, hackathon/hep only.",
         "dask: standard",
+        "token: audience as the IAM says, scopes those of the login",
         f"facility digest: {facility_digest(demo_facility())}",
     ]

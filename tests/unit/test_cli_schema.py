@@ -20,6 +20,7 @@ from jupyterhub_af.policy.facility_schema import schema_text
 # What needs more than one mapping, or more than YAML's data, is for `check` to say.
 BEYOND_A_SCHEMA = {
     "a profile's slug twice",
+    "a token of a profile where servers have none",
     "an area twice",
     "a folder twice",
     "a YAML key twice",

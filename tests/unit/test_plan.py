@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
@@ -33,6 +34,7 @@ from jupyterhub_af.policy.plan import (
 )
 from jupyterhub_af.policy.selection import select
 from jupyterhub_af.policy.storage import Mount
+from jupyterhub_af.policy.token import TokenWish
 
 TEACHERS = "hackathon/teachers"
 CVMFS = Mount("cvmfs", "cvmfs", "cvmfs", "/cvmfs", read_only=True, optional=True)
@@ -98,6 +100,7 @@ STUDENT1 = ServerPlan(
         "MPLCONFIGDIR": "/tmp/matplotlib",
         "AF_PROFILE": "dodas-v5",
         "AF_AREAS": "/af",
+        "BEARER_TOKEN_FILE": "/run/af/token/token",
     },
     labels={
         "app.kubernetes.io/part-of": "jupyterhub-af",
@@ -110,6 +113,7 @@ STUDENT1 = ServerPlan(
     node_selector={},
     facility_digest=facility_digest(demo_facility()),
     active_while=("kernels",),
+    token=TokenWish(),
 )
 TEACHER1 = replace(
     STUDENT1,
@@ -250,10 +254,12 @@ def test_groups_of_are_those_of_mounts_and_of_owners_each_once():
 
 @pytest.mark.parametrize("person", [p for p in PEOPLE if p != "outsider1"])
 def test_nothing_in_the_environment_is_secret(person):
-    environment = plan_of(person).environment
+    environment = dict(plan_of(person).environment)
     secret = re.compile("token|secret|password|key|credential|cookie|auth", re.I)
+    # the name of a file, which the plan does not hold
+    assert environment.pop("BEARER_TOKEN_FILE") == "/run/af/token/token"
     assert [name for name in environment if secret.search(name)] == []
-    assert set(environment) == set(STUDENT1.environment)
+    assert {*environment, "BEARER_TOKEN_FILE"} == set(STUDENT1.environment)
 
 
 groups = st.frozensets(st.sampled_from(sorted({g for p in PEOPLE.values() for g in p})))
@@ -293,7 +299,7 @@ def test_a_plan_says_which_file_it_was_made_with():
     assert plan_of("student1", other).facility_digest != STUDENT1.facility_digest
 
 
-def test_a_rescue_differs_in_its_home_and_has_no_clusters():
+def test_a_rescue_differs_in_its_home_and_has_no_clusters_and_no_token():
     """Everything else is as chosen: the areas are there, or nobody could clean up."""
     facility, access = demo_facility(), access_of("student1")
     usual, rescue = (
@@ -309,14 +315,47 @@ def test_a_rescue_differs_in_its_home_and_has_no_clusters():
         for is_rescue in (False, True)
     )
     assert usual.dask == "standard"
+    environment = {
+        **usual.environment,
+        "HOME": "/tmp",
+        "PYTHONUSERBASE": "/tmp/.packages/dodas-v5",
+    }
+    del environment["BEARER_TOKEN_FILE"]
     assert rescue == replace(
         usual,
         is_rescue=True,
         home="/tmp",
         dask=None,
-        environment={
-            **usual.environment,
-            "HOME": "/tmp",
-            "PYTHONUSERBASE": "/tmp/.packages/dodas-v5",
-        },
+        environment=environment,
+        token=None,
     )
+
+
+def test_a_facility_without_tokens_plans_none():
+    facility = parse_facility(
+        edited(
+            ("iam:\n", "iam:\n  server_tokens: false\n"),
+            ("    token: {audience", "    # token: {audience"),
+        )
+    )
+    plan = plan_of("student1", facility)
+    assert plan.token is None
+    assert "BEARER_TOKEN_FILE" not in plan.environment
+
+
+def test_a_profile_says_what_the_token_is_for():
+    token = (
+        "token: {audience: 'https://se.example.org', scopes: ['storage.read:/cygno']}"
+    )
+    facility = parse_facility(
+        edited(("slug: dodas-v5", f"slug: dodas-v5\n    {token}"))
+    )
+    assert plan_of("student1", facility).token == TokenWish(
+        "https://se.example.org", ("storage.read:/cygno",)
+    )
+
+
+def test_a_plan_of_before_there_were_tokens_has_none():
+    recorded = json.loads(plan_to_json(plan_of("student1")))
+    del recorded["token"]
+    assert parse_plan(json.dumps(recorded)) == replace(plan_of("student1"), token=None)

@@ -26,13 +26,21 @@ export class Accounts {
 
   #client;
 
-  constructor(stateDir) {
+  constructor(config) {
+    const stateDir = config.state_dir;
     this.#file = path.join(stateDir, 'accounts.json');
     this.#consentFile = path.join(stateDir, 'consents.json');
     this.#clientFile = path.join(stateDir, 'client.json');
     this.#accounts = readJson(this.#file);
     this.#consents = readJson(this.#consentFile, {});
-    this.#client = readJson(this.#clientFile, { suspended: false });
+    // what IAM keeps of each client; the control API changes it
+    this.#client = {
+      suspended: false,
+      rotate_refresh_tokens: config.rotate_refresh_tokens,
+      clear_access_tokens: false,
+      access_token_seconds: config.access_token_seconds,
+      ...readJson(this.#clientFile, {}),
+    };
   }
 
   findBySub(sub) {
@@ -57,13 +65,15 @@ export class Accounts {
     writeJson(this.#file, this.#accounts);
   }
 
-  get isClientSuspended() {
-    return this.#client.suspended;
+  /** Give how the client is set: suspended, and what becomes of its tokens. */
+  get client() {
+    return this.#client;
   }
 
-  suspendClient(suspended) {
-    this.#client = { suspended };
-    writeJson(this.#clientFile, this.#client);
+  /** Change only the keys given, and keep these; the others follow the configuration. */
+  changeClient(changes) {
+    Object.assign(this.#client, changes);
+    writeJson(this.#clientFile, { ...readJson(this.#clientFile, {}), ...changes });
   }
 
   /** Give the scopes this account once granted to the client. */

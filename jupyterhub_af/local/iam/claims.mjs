@@ -138,4 +138,5 @@ export const PROFILES = { iam, wlcg, kc, aarc };
 export const SCOPES = [
   'openid', 'profile', 'email', 'offline_access', 'wlcg', WLCG_GROUPS,
   'eduperson_scoped_affiliation', 'eduperson_entitlement', 'eduperson_assurance', 'entitlements',
+  'storage.read:/', 'storage.create:/', 'storage.modify:/',
 ];

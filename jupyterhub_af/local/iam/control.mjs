@@ -32,7 +32,15 @@ const ACCOUNT_KEYS = {
   aup_signed: FLAG,
   claims: [isObject, 'an object of claims'],
 };
-const CLIENT_KEYS = { suspended: FLAG };
+const CLIENT_KEYS = {
+  suspended: FLAG,
+  rotate_refresh_tokens: FLAG,
+  clear_access_tokens: FLAG,
+  access_token_seconds: [
+    (value) => Number.isInteger(value) && value > 0 && value <= 86_400,
+    'a whole number of seconds, at most a day',
+  ],
+};
 const OUTAGE_KEYS = {
   seconds: [
     (value) => typeof value === 'number' && value >= 0 && value <= LONGEST_SECONDS,
@@ -130,6 +138,7 @@ export class Control {
       'PUT /accounts/*': this.#putAccount,
       'POST /accounts/*/revoke': this.#revoke,
       'PUT /client': this.#putClient,
+      'GET /counts': this.#counts,
       'POST /outage': this.#outage,
       'POST /rotate-keys': this.#rotate,
     };
@@ -158,9 +167,12 @@ export class Control {
 
   #putClient = (given) => {
     checkKeys(given, CLIENT_KEYS);
-    if ('suspended' in given) this.accounts.suspendClient(given.suspended);
-    return { suspended: this.accounts.isClientSuspended };
+    this.accounts.changeClient(given);
+    return { ...this.accounts.client };
   };
+
+  /** Say what the public port was asked since the start; what it refused to hear is not in it. */
+  #counts = () => this.publicPort.counts.toView();
 
   #outage = async (given) => {
     checkKeys(given, OUTAGE_KEYS);

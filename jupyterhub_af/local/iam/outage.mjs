@@ -1,13 +1,13 @@
 /**
  * The public port and the ways it can be out of order. A listener of our own
  * stands before the HTTP server, so that an outage can begin below HTTP; after
- * its time the port recovers alone.
+ * its time the port recovers alone. Every call is counted, answered or not.
  */
 import http from 'node:http';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-export const OUTAGE_KINDS = ['refuse', 'error', 'hang', 'half', 'tls'];
+export const OUTAGE_KINDS = ['refuse', 'error', 'hang', 'half', 'tls', 'every-other'];
 // a TLS record: fatal alert, handshake failure
 const TLS_ALERT = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x28]);
 const HALF = '{"half": "of an answer that';
@@ -15,6 +15,8 @@ const RETRY_MS = 100;
 
 export class PublicPort {
   #kind = null;
+
+  #answered = 0;
 
   #timer = null;
 
@@ -26,7 +28,10 @@ export class PublicPort {
 
   #listener;
 
-  constructor({ host, port, handler }) {
+  constructor({
+    host, port, handler, counts,
+  }) {
+    this.counts = counts;
     this.host = host;
     this.port = port;
     this.#handler = handler;
@@ -80,6 +85,7 @@ export class PublicPort {
   }
 
   #accept(socket) {
+    this.counts.noteConnection();
     this.#sockets.add(socket);
     socket.on('close', () => this.#sockets.delete(socket));
     socket.on('error', () => socket.destroy());
@@ -87,8 +93,16 @@ export class PublicPort {
     else if (this.#kind !== 'hang') this.#http.emit('connection', socket);
   }
 
+  /** Tell whether this request gets a 503; half of them, in turn, for `every-other`. */
+  #isOutOfOrder() {
+    if (this.#kind !== 'every-other') return this.#kind === 'error';
+    this.#answered += 1;
+    return this.#answered % 2 === 1;
+  }
+
   #answer(request, response) {
-    if (this.#kind === 'error') {
+    this.counts.noteRequest(request);
+    if (this.#isOutOfOrder()) {
       response.writeHead(503, { 'Content-Type': 'text/plain', Connection: 'close' });
       response.end('The identity provider is out of order.\n');
     } else if (this.#kind === 'half') {

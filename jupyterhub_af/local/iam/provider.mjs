@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { SCOPES } from './claims.mjs';
+import { EXCHANGE } from './exchange.mjs';
 import { loadCookieKeys, makeJwk } from './keys.mjs';
 import { readSecret } from './state.mjs';
 
@@ -25,7 +26,7 @@ function makeRefusal({ OIDCProviderError }, status, error, description) {
 /** Refuse as IAM's granters do; nothing is refused at the other endpoints. */
 function checkGrant(errors, ctx, account, accounts) {
   const { client, params } = ctx.oidc;
-  if (accounts.isClientSuspended) {
+  if (accounts.client.suspended) {
     throw makeRefusal(errors, 401, 'invalid_client', `Client is suspended: ${client.clientId}`);
   }
   if (account.suspended) {
@@ -37,7 +38,7 @@ function checkGrant(errors, ctx, account, accounts) {
 }
 
 /** Make the function that gives the library an account by its sub. */
-function makeFindAccount(errors, accounts) {
+export function makeFindAccount(errors, accounts) {
   return (ctx, sub) => {
     const account = accounts.findBySub(sub);
     if (!account) return undefined;
@@ -106,7 +107,7 @@ function makeClient(config) {
     client_id: config.client_id,
     client_secret: readSecret(config.client_secret_file),
     redirect_uris: config.redirect_uris,
-    grant_types: ['authorization_code', 'refresh_token'],
+    grant_types: ['authorization_code', 'refresh_token', EXCHANGE],
     response_types: ['code'],
     id_token_signed_response_alg: 'ES256',
   };
@@ -133,7 +134,7 @@ export function makeProvider(library, { config, accounts, store, renderError }) 
     pkce: { required: () => true },
     expiresWithSession: () => false,
     issueRefreshToken: (_ctx, _client, source) => source.scopes.has('offline_access'),
-    rotateRefreshToken: config.rotate_refresh_tokens,
+    rotateRefreshToken: () => accounts.client.rotate_refresh_tokens,
     clientBasedCORS: () => false,
     // cookies know no ports: names of our own stay apart from the facility's
     cookies: {
@@ -149,7 +150,7 @@ export function makeProvider(library, { config, accounts, store, renderError }) 
       revocation: '/revoke',
     },
     ttl: {
-      AccessToken: config.access_token_seconds,
+      AccessToken: () => accounts.client.access_token_seconds,
       AuthorizationCode: 60,
       IdToken: config.id_token_seconds,
       Interaction: 3600,

@@ -8,10 +8,12 @@ import { Accounts } from './accounts.mjs';
 import { TokenStore } from './adapter.mjs';
 import { ConfigError, loadConfig } from './config.mjs';
 import { Control } from './control.mjs';
+import { Counts } from './counts.mjs';
+import { offerExchange } from './exchange.mjs';
 import { Interactions } from './interaction.mjs';
 import { Keys } from './keys.mjs';
 import { PublicPort } from './outage.mjs';
-import { loadLibrary, makeProvider } from './provider.mjs';
+import { loadLibrary, makeFindAccount, makeProvider } from './provider.mjs';
 import { Shape } from './shape.mjs';
 import { readSecret } from './state.mjs';
 
@@ -42,12 +44,15 @@ function makeHostCheck(config) {
 }
 
 function assemble(config, library) {
-  const accounts = new Accounts(config.state_dir);
+  const accounts = new Accounts(config);
   const store = new TokenStore(config.state_dir);
   const keys = new Keys(config.state_dir);
   const pages = new Interactions({ config, accounts });
   const provider = makeProvider(library, {
     config, accounts, store, renderError: pages.renderError,
+  });
+  offerExchange(provider, {
+    library, keys, findAccount: makeFindAccount(library.errors, accounts),
   });
   pages.useProvider(provider);
   // messages may quote what was sent; the names are enough to find the place
@@ -56,9 +61,12 @@ function assemble(config, library) {
   provider.on('error', tellError('A request failed'));
   provider.use(makeHostCheck(config));
   provider.use(pages.middleware);
-  provider.use(new Shape({ config, accounts, keys }).middleware);
+  const counts = new Counts();
+  provider.use(new Shape({
+    config, accounts, keys, store, counts,
+  }).middleware);
   const publicPort = new PublicPort({
-    host: config.host, port: config.port, handler: provider.callback(),
+    host: config.host, port: config.port, handler: provider.callback(), counts,
   });
   const token = readSecret(config.control_token_file);
   const control = new Control({

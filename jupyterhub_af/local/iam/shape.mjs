@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import { readForm } from './body.mjs';
 import { PROFILES, SCOPES } from './claims.mjs';
+import { EXCHANGE } from './exchange.mjs';
 import { readClaims } from './keys.mjs';
 
 const FORM = 'application/x-www-form-urlencoded';
@@ -17,8 +18,18 @@ const OFFERED_ALGORITHMS = [
   'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'none',
 ];
 
+/** IAM's `aud`: one as a text, several as a list. */
+function toAudience(audience) {
+  const names = audience.split(' ').filter(Boolean);
+  return names.length === 1 ? names[0] : names;
+}
+
 export class Shape {
-  constructor({ config, accounts, keys }) {
+  constructor({
+    config, accounts, keys, store, counts,
+  }) {
+    this.store = store;
+    this.counts = counts;
     this.config = config;
     this.accounts = accounts;
     this.keys = keys;
@@ -56,7 +67,7 @@ export class Shape {
       revocation_endpoint: at('revoke'),
       scopes_supported: SCOPES,
       response_types_supported: ['code'],
-      grant_types_supported: ['authorization_code', 'refresh_token'],
+      grant_types_supported: ['authorization_code', 'refresh_token', EXCHANGE],
       code_challenge_methods_supported: ['S256'],
       subject_types_supported: ['public'],
       token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
@@ -83,15 +94,24 @@ export class Shape {
 
   #token = async (ctx, next) => {
     await next();
+    const { grant_type: grantType, audience } = ctx.oidc?.body ?? {};
+    if (grantType) this.counts.noteGrant(grantType);
     if (!ctx.body?.access_token) return;
     const { Account, AccessToken } = ctx.oidc.entities;
     const account = this.accounts.findBySub(Account.accountId);
-    const about = this.#about(account, AccessToken.scope);
+    if (grantType === 'refresh_token') this.#clearOthers(AccessToken);
+    const about = { ...this.#about(account, AccessToken.scope), audience };
     ctx.body.access_token = this.keys.sign(this.#accessToken(about, ctx.body.access_token));
     if (ctx.body.id_token) {
       ctx.body.id_token = this.keys.sign(this.#idToken(about, readClaims(ctx.body.id_token)));
     }
   };
+
+  /** Where the client is set so, a refresh ends the access tokens of before. */
+  #clearOthers({ jti, grantId }) {
+    if (!this.accounts.client.clear_access_tokens) return;
+    this.store.deleteWhere('AccessToken', (payload) => payload.grantId === grantId && payload.jti !== jti);
+  }
 
   #userinfo = async (ctx, next) => {
     const [scheme, token] = (ctx.get('authorization') || '').split(' ');
@@ -154,10 +174,11 @@ export class Shape {
       iss: this.config.issuer.replace(/\/$/, ''),
       sub: about.account.sub,
       iat: about.issuedAt,
-      exp: about.issuedAt + this.config.access_token_seconds,
+      exp: about.issuedAt + this.accounts.client.access_token_seconds,
       jti,
       client_id: this.config.client_id,
       ...this.claims.accessToken(about),
+      ...(about.audience ? { aud: toAudience(about.audience) } : {}),
     };
   }
 

@@ -21,7 +21,9 @@ from jupyterlab_af.tests.worlds import (
 )
 
 LOG = logging.getLogger("relay")
-WHOLE = ["me", "lifetime", "clusters", "storage", "history"]
+WHOLE = ["me", "lifetime", "clusters", "storage", "access", "history"]
+# the state, and that the service is back
+FIRST = len(WHOLE) + 1
 
 
 @pytest.fixture(autouse=True)
@@ -76,21 +78,21 @@ def run(test):
 async def test_a_tab_gets_the_whole_state_and_then_what_changes(service):
     async with following(service) as relay:
         tab = relay.join("")
-        assert kinds(await read(tab, 6)) == ["back", *WHOLE]
+        assert kinds(await read(tab, FIRST)) == ["back", *WHOLE]
         service.publish(history(3))
         (event,) = await read(tab, 1)
         assert json.loads(event.data) == history(3)
-        assert event.id == "e-6"
+        assert event.id == "e-7"
 
 
 @run
 async def test_many_tabs_share_one_connection(service):
     async with following(service) as relay:
         first = relay.join("")
-        await read(first, 6)
+        await read(first, FIRST)
         others = [relay.join("") for _ in range(5)]
         for tab in others:
-            assert kinds(await read(tab, 6)) == [*WHOLE, "back"]
+            assert kinds(await read(tab, FIRST)) == [*WHOLE, "back"]
         service.publish(history(3))
         for tab in (first, *others):
             assert kinds(await read(tab, 1)) == ["history"]
@@ -101,14 +103,14 @@ async def test_many_tabs_share_one_connection(service):
 async def test_a_later_tab_gets_every_line_of_the_history(service):
     async with following(service) as relay:
         first = relay.join("")
-        await read(first, 6)
+        await read(first, FIRST)
         service.publish(history(2, 3))
         await read(first, 1)
-        *others, told, _ = await read(relay.join(""), 6)
+        *others, told, _ = await read(relay.join(""), FIRST)
         assert json.loads(told.data) == history(1, 2, 3)
         # who is cut off before the last of them comes back for all of it
-        assert [event.id for event in others] == [""] * 4
-        assert told.id == "e-6"
+        assert [event.id for event in others] == [""] * (len(WHOLE) - 1)
+        assert told.id == "e-7"
 
 
 @run
@@ -117,7 +119,7 @@ async def test_nobody_listens_nothing_is_asked(service):
         await asyncio.sleep(0.1)
         assert service.opened == []
         tab = relay.join("")
-        await read(tab, 6)
+        await read(tab, FIRST)
         relay.leave(tab)
         await until(lambda: service.listeners == 0)
         service.publish(history(3))
@@ -128,21 +130,22 @@ async def test_nobody_listens_nothing_is_asked(service):
 async def test_a_tab_that_comes_again_gets_only_what_it_missed(service):
     async with following(service) as relay:
         tab = relay.join("")
-        last_id = (await read(tab, 6))[-1].id
+        last_id = (await read(tab, FIRST))[-1].id
         relay.leave(tab)
         service.publish(history(3))
         tab = relay.join(last_id)
         assert kinds(await read(tab, 2)) == ["back", "history"]
-        assert service.opened == [None, "e-5"]
+        assert service.opened == [None, "e-6"]
 
 
 @run
 async def test_a_tab_that_comes_again_while_others_listen_gets_what_it_missed(service):
     async with following(service) as relay:
-        await read(relay.join(""), 6)
-        assert kinds(await read(relay.join("e-2"), 4)) == [
+        await read(relay.join(""), FIRST)
+        assert kinds(await read(relay.join("e-2"), 5)) == [
             "clusters",
             "storage",
+            "access",
             "history",
             "back",
         ]
@@ -152,10 +155,10 @@ async def test_a_tab_that_comes_again_while_others_listen_gets_what_it_missed(se
 async def test_a_tab_of_another_time_gets_the_whole_state_anew(service):
     async with following(service) as relay:
         tab = relay.join("")
-        await read(tab, 6)
+        await read(tab, FIRST)
         relay.leave(tab)
         await until(lambda: service.listeners == 0)
-        assert kinds(await read(relay.join("z-9"), 6)) == ["back", *WHOLE]
+        assert kinds(await read(relay.join("z-9"), FIRST)) == ["back", *WHOLE]
         assert service.opened == [None, None]
 
 
@@ -163,7 +166,7 @@ async def test_a_tab_of_another_time_gets_the_whole_state_anew(service):
 async def test_away_and_back_are_said_once_each(service, caplog):
     async with following(service) as relay:
         tab = relay.join("")
-        await read(tab, 6)
+        await read(tab, FIRST)
         service.status = 503
         service.drop()
         (away,) = await read(tab, 1)
@@ -177,7 +180,7 @@ async def test_away_and_back_are_said_once_each(service, caplog):
         service.status = 200
         service.publish(history(3))
         assert kinds(await read(tab, 2)) == ["back", "history"]
-        assert service.opened == [None, "e-5"]
+        assert service.opened == [None, "e-6"]
         assert caplog.text.count("could not follow") == 1
         assert CREDENTIAL not in caplog.text
 
@@ -186,7 +189,7 @@ async def test_away_and_back_are_said_once_each(service, caplog):
 async def test_a_stream_that_ends_is_opened_again_without_a_word(service):
     async with following(service) as relay:
         tab = relay.join("")
-        await read(tab, 6)
+        await read(tab, FIRST)
         service.drop()
         await until(lambda: len(service.opened) == 2)
         service.publish(history(3))
@@ -233,7 +236,7 @@ async def test_tabs_that_come_and_go_do_not_make_a_storm(service, monkeypatch):
 async def test_a_tab_that_does_not_read_is_let_go_and_comes_again(service):
     async with following(service) as relay:
         slow, quick = relay.join(""), relay.join("")
-        await read(quick, 6)
+        await read(quick, FIRST)
         for number in range(TAB_EVENTS):
             service.publish(history(number))
             await read(quick, 1)
@@ -248,7 +251,7 @@ async def test_a_tab_that_does_not_read_is_let_go_and_comes_again(service):
 async def test_every_tab_is_over_at_the_end(service):
     async with following(service) as relay:
         tab = relay.join("")
-        await read(tab, 6)
+        await read(tab, FIRST)
     assert await tab.next(20) is None
     await until(lambda: service.listeners == 0)
 
@@ -257,7 +260,7 @@ async def test_every_tab_is_over_at_the_end(service):
 async def test_what_the_service_should_not_say_is_dropped(service):
     async with following(service) as relay:
         tab = relay.join("")
-        await read(tab, 6)
+        await read(tab, FIRST)
         service.send(b'event: me\ndata: {"kind": "lifetime"}\n\n')
         service.send(b'event: news\ndata: {"kind": "news"}\n\n')
         service.send(b"event: me\ndata: <html>\n\n")
@@ -301,3 +304,51 @@ def test_an_event_of_another_shape_is_none(event):
 def test_an_id_that_could_be_something_else_is_left_out():
     event = Event("me", '{"kind": "me",\n "me": 1}', "1\nevent: back")
     assert check_event(event) == Event("me", '{"kind":"me","me":1}', "")
+
+
+def token_event(**token):
+    return Event("token", json.dumps({"kind": "token", "token": token}))
+
+
+@run
+async def test_a_tab_is_told_what_the_server_says_itself(service):
+    async with following(service) as relay:
+        relay.say_own(token_event(problem=""))
+        tab = relay.join("")
+        assert kinds(await read(tab, FIRST + 1)) == ["token", "back", *WHOLE]
+        relay.say_own(token_event(problem="new"))
+        (event,) = await read(tab, 1)
+        assert json.loads(event.data)["token"] == {"problem": "new"}
+        later = await read(relay.join(""), FIRST)
+        assert kinds(later) == [*WHOLE[:-1], "token", "history"]
+        # the service's last event still ends the state, and nobody's own has a number
+        assert [event.id for event in later] == [*[""] * len(WHOLE), "e-6"]
+
+
+@run
+async def test_a_tab_that_comes_again_is_told_the_servers_own_again(service):
+    async with following(service) as relay:
+        tab = relay.join("")
+        last_id = (await read(tab, FIRST))[-1].id
+        relay.leave(tab)
+        relay.say_own(token_event(problem="new"))
+        assert kinds(await read(relay.join(last_id), 1)) == ["token"]
+
+
+@run
+async def test_what_holds_the_servers_own_secret_or_is_no_event_is_dropped(service):
+    async with following(service) as relay:
+        relay.say_own(token_event(problem=CREDENTIAL))
+        relay.say_own(Event("token", "no JSON"))
+        relay.say_own(Event("other", '{"kind":"other"}'))
+        assert kinds(await read(relay.join(""), FIRST)) == ["back", *WHOLE]
+
+
+@run
+async def test_the_service_has_no_word_in_what_is_the_servers_own(service):
+    async with following(service) as relay:
+        tab = relay.join("")
+        await read(tab, FIRST)
+        service.publish({"kind": "token", "token": None})
+        service.publish(history(3))
+        assert kinds(await read(tab, 1)) == ["history"]

@@ -122,7 +122,7 @@ def own_routes(router):
 
 
 async def test_the_stream_is_handed_on(service, listen):
-    text = await listen("e-5")
+    text = await listen("e-6")
     head, _, events = text.partition("\r\n\r\n")
     assert "200 OK" in head
     assert "text/event-stream" in head
@@ -133,17 +133,17 @@ async def test_the_stream_is_handed_on(service, listen):
 
 
 async def test_a_tab_that_comes_again_says_what_it_heard(service, listen):
-    await listen("e-5")
+    await listen("e-6")
     await until(lambda: not service.listeners)
     text = await listen(
-        "e-6", "e-5", ("event: back", lambda: service.publish(history(3)))
+        "e-7", "e-6", ("event: back", lambda: service.publish(history(3)))
     )
     assert "event: me" not in text
-    assert service.opened == [None, "e-5"]
+    assert service.opened == [None, "e-6"]
 
 
 async def test_a_tab_that_leaves_ends_the_connection_to_the_service(service, listen):
-    await listen("e-5")
+    await listen("e-6")
     await until(lambda: not service.listeners)
 
 
@@ -195,7 +195,7 @@ async def test_every_tab_is_over_when_the_server_ends(service, listen, jp_server
             manager = jp_serverapp.extension_manager
             ending.append(asyncio.ensure_future(manager.stop_all_extensions()))
 
-    text = await listen("0\r\n\r\n", then=("e-5", end_it))
+    text = await listen("0\r\n\r\n", then=("e-6", end_it))
     assert text.endswith("0\r\n\r\n")
     await ending[0]
 

@@ -98,11 +98,13 @@ LARGEST: dict[str, Any] = {
     "counted_at": None,
 }
 RECOUNT: dict[str, Any] = {"has_begun": True, "again_at": 1030.0, "counted_at": None}
+ACCESS: dict[str, Any] = {"kind": "access", "end": None}
 WHOLE_STATE = (
     ME,
     {"kind": "lifetime", "lifetime": LIFETIME},
     CLUSTERS,
     STORAGE,
+    ACCESS,
     history(1, 2),
 )
 
@@ -118,6 +120,7 @@ class FakeService:
         self.delay_seconds = 0.0
         self.keep_status = 200
         self.keep_answer: Any = LIFETIME
+        self.end: dict[str, Any] | None = None
         self.events: list[bytes] = []
         self.asked = 0
         self.opened: list[str | None] = []
@@ -169,6 +172,7 @@ class FakeService:
         path, _, query = request.path.removeprefix("/services/af/").partition("?")
         known: dict[tuple[str, str], Callable[[BaseHTTPRequestHandler], None]] = {
             ("GET", "api/events"): self._stream,
+            ("GET", "api/access"): self._access,
             ("POST", "api/keep"): self._keep,
             ("POST", "api/busy"): self._busy,
             ("POST", "api/restored"): self._restored,
@@ -216,6 +220,9 @@ class FakeService:
     def _keep(self, request: BaseHTTPRequestHandler) -> None:
         read_json(request)
         write(request, self.keep_status, self.keep_answer)
+
+    def _access(self, request: BaseHTTPRequestHandler) -> None:
+        write(request, 200, {"kind": "access", "end": self.end})
 
     def _tree(
         self, request: BaseHTTPRequestHandler, path: str, query: str, answer: Any

@@ -71,6 +71,57 @@ describe('lineText', () => {
       { action: 'storage.ok', target: 'student1/private', actor: 'af' },
       'There is room again: private.'
     ],
+    [
+      { action: 'access.end', rule: 'denied', actor: 'af' },
+      'Your access ended: your groups no longer open it.'
+    ],
+    [
+      { action: 'access.end', rule: 'suspended', actor: 'af' },
+      'Your access ended: your account is suspended.'
+    ],
+    [
+      { action: 'access.end', rule: 'aup-unsigned', actor: 'af' },
+      'Your access ended: the acceptable use policy is not signed.'
+    ],
+    [
+      { action: 'access.end', rule: 'login-needed', actor: 'af' },
+      'Your access ended: you have to log in again.'
+    ],
+    [
+      { action: 'access.end', rule: 'expired', actor: 'af' },
+      'Your access ended: the login service did not answer for too long.'
+    ],
+    [
+      { action: 'access.end', rule: 'withheld', actor: 'af' },
+      'Your groups no longer open what your server was started with.'
+    ],
+    [{ action: 'access.end', rule: 'odd', actor: 'af' }, 'Your access ended.'],
+    [{ action: 'access.back', actor: 'af' }, 'Your access is back.'],
+    [
+      { action: 'server.stop', rule: 'access-lost', actor: 'af' },
+      'Your server was stopped: your access had ended.'
+    ],
+    [
+      { action: 'server.stop', rule: 'withheld', actor: 'af' },
+      'Your server was stopped: your groups no longer open what it was started with.'
+    ],
+    [
+      { action: 'cluster.stop', rule: 'access-lost', actor: 'af' },
+      'A Dask cluster was stopped: your access had ended.'
+    ],
+    [{ action: 'login', result: 'refused' }, 'A sign-in was refused.'],
+    [
+      { action: 'login', result: 'refused', rule: 'denied' },
+      'A sign-in was refused: your groups do not open it.'
+    ],
+    [
+      { action: 'login', result: 'refused', rule: 'suspended' },
+      'A sign-in was refused: your account is suspended.'
+    ],
+    [
+      { action: 'login', result: 'refused', rule: 'aup-unsigned' },
+      'A sign-in was refused: the acceptable use policy is not signed.'
+    ],
     [{ action: 'disk.full', result: 'failed' }, 'disk.full: failed'],
     [{ action: 'disk.full', result: 'odd' }, 'disk.full: odd']
   ])('%j is "%s"', (more, text) => {

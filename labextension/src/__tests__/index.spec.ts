@@ -142,7 +142,11 @@ describe('plugins', () => {
     lab.activate();
     await settle();
     expect(lab.asked).toEqual([]);
-    expect(lab.added).toEqual(['jupyterlab-af:profile', 'jp-af-facility']);
+    expect(lab.added).toEqual([
+      'jupyterlab-af:profile',
+      'jp-af-facility',
+      'jupyterlab-af:token'
+    ]);
     lab.restored.resolve();
     await settle();
     expect(lab.asked).toEqual([

@@ -1,6 +1,6 @@
 import { FacilityModel, NOTHING, reduce } from '../model';
 import { StreamEvent } from '../tokens';
-import { CLUSTER, DASK, FakeModel, LIFETIME, line, ME } from './worlds';
+import { CLUSTER, DASK, END, FakeModel, LIFETIME, line, ME } from './worlds';
 
 const EVENTS: StreamEvent[] = [
   { kind: 'back' },
@@ -8,6 +8,11 @@ const EVENTS: StreamEvent[] = [
   { kind: 'lifetime', lifetime: LIFETIME },
   { kind: 'clusters', clusters: [CLUSTER], dask: DASK },
   { kind: 'storage', trees: [], is_rescue: true, volume_is_full: false },
+  { kind: 'access', end: END },
+  {
+    kind: 'token',
+    token: { expires_at: 1, lifetime_seconds: 2, problem: '' }
+  },
   { kind: 'history', lines: [line(1), line(2)] }
 ];
 
@@ -38,8 +43,12 @@ describe('reduce', () => {
         is_rescue: true,
         volume_is_full: false
       },
+      access: END,
+      token: { expires_at: 1, lifetime_seconds: 2, problem: '' },
       lines: [line(2), line(1)]
     });
+    const back: StreamEvent = { kind: 'access', end: null };
+    expect(reduce({ ...NOTHING, access: END }, back)).toEqual(NOTHING);
   });
 
   it('counts a line that is told twice once, and keeps fifty', () => {

@@ -178,6 +178,14 @@ describe('EventStream', () => {
     stream.dispose();
   });
 
+  it('says that the server is away when the page to log in answers', async () => {
+    const [server, stream] = await opened(new FakeStream(200, '', 'text/html'));
+    expect(server.told).toEqual([
+      { kind: 'away', cause: 'unreachable', reason: '' }
+    ]);
+    stream.dispose();
+  });
+
   it('takes no endless event', async () => {
     const first = new FakeStream();
     const [server, stream] = await opened(first);

@@ -5,6 +5,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import {
+  AccessEnd,
   AreaOfMine,
   ClusterOfMine,
   DaskOfMine,
@@ -130,8 +131,42 @@ export const ALL: IFacilityState = {
   clusters: [CLUSTER],
   dask: DASK,
   storage: null,
+  access: null,
+  token: null,
   lines: [line(2), line(1)]
 };
+
+export const END: AccessEnd = {
+  rule: 'denied',
+  reason: 'Your groups no longer open this. Ask support@example.org.',
+  since: NOW,
+  ends_at: NOW + 600
+};
+
+/** An open document, as far as saving it looks at it. */
+export class FakeDocument {
+  constructor(
+    readonly localPath: string,
+    more: { dirty?: boolean; collaborative?: boolean; canSave?: boolean } = {}
+  ) {
+    const { dirty = true, collaborative = false, canSave = true } = more;
+    this.model = { dirty, collaborative };
+    this.canSave = canSave;
+  }
+
+  readonly model: { dirty: boolean; collaborative: boolean };
+  readonly canSave: boolean;
+  trouble: Error | null = null;
+  saves = 0;
+
+  async save(): Promise<void> {
+    this.saves += 1;
+    if (this.trouble) {
+      throw this.trouble;
+    }
+    this.model.dirty = false;
+  }
+}
 
 /** Says what it is told to say, and notes what is asked of it. */
 export class FakeModel implements IFacilityModel {
@@ -215,8 +250,11 @@ type Piece = { readonly done: boolean; readonly value?: Uint8Array };
 
 /** A stream that the test writes, and a browser's response that carries it. */
 export class FakeStream {
-  constructor(status = 200, date = '') {
-    const headers = new Headers(date ? { Date: date } : {});
+  constructor(status = 200, date = '', kind = 'text/event-stream') {
+    const headers = new Headers({
+      'Content-Type': kind,
+      ...(date && { Date: date })
+    });
     const reader = {
       read: () => this._read(),
       cancel: async () => this.end()

@@ -27,6 +27,12 @@ SCOPE = "openid profile email offline_access"
 NODE_FOLDER = Path(jupyterhub_af.local.__file__).parent / "node"
 STUDENT_GROUPS = ["hackathon", "hackathon/students", "hackathon/gw"]
 UNCHANGED: dict[str, Any] = {"suspended": False, "aup_signed": True, "claims": {}}
+CLIENT: dict[str, Any] = {
+    "suspended": False,
+    "rotate_refresh_tokens": True,
+    "clear_access_tokens": False,
+    "access_token_seconds": 3600,
+}
 SENDS_FORMS = {"content-type": "application/x-www-form-urlencoded"}
 
 
@@ -144,7 +150,7 @@ class RunningIAM:
         if "outage" in changed:
             self.control("POST", "outage", {"seconds": 0})
         if "client" in changed:
-            self.control("PUT", "client", {"suspended": False})
+            self.control("PUT", "client", CLIENT)
         for account in DEMO_ACCOUNTS:
             if account.username in changed:
                 groups = list(account.groups)

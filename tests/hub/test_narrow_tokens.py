@@ -1,0 +1,93 @@
+"""Narrow tokens from a real hub's engine, and an IAM that speaks at the wire."""
+
+from __future__ import annotations
+
+import pytest
+
+from jupyterhub_af.hub.hand_outs import NarrowRefusedError
+from jupyterhub_af.hub.iam_http import IAMAwayError
+from jupyterhub_af.hub.narrow_grant import EXCHANGE
+
+AUDIENCE, SCOPES = "https://se.example.org", ("openid",)
+
+
+def ask(visited):
+    authenticator = visited.hub.app.authenticator
+    return authenticator.narrow_token(visited.user, AUDIENCE, SCOPES)
+
+
+def offer_exchange(iam):
+    iam.change_discovery = lambda document: {
+        **document,
+        "grant_types_supported": ["refresh_token", EXCHANGE],
+    }
+
+
+def kinds(iam):
+    return [form["grant_type"].rpartition(":")[2] for form in iam.grants]
+
+
+async def test_where_the_iam_exchanges_tokens_nothing_is_refreshed(hub, visit):
+    offer_exchange(hub.iam)
+    hub.iam.may_exchange = True
+    visited = await visit()
+    before = await visited.state()
+    access = await ask(visited)
+    assert access.value != before["access_token"]
+    assert access.expires_at - access.obtained_at == 600
+    assert kinds(hub.iam) == ["token-exchange"]
+    assert await visited.state() == before
+
+
+@pytest.mark.parametrize("is_offered", [False, True], ids=["not offered", "refused"])
+@pytest.mark.parametrize("rotates", [False, True], ids=["stable", "rotating"])
+async def test_else_a_refresh_asks_for_less_and_its_refresh_token_is_kept(
+    hub, visit, is_offered, rotates
+):
+    if is_offered:
+        offer_exchange(hub.iam)
+    hub.iam.may_exchange = False
+    hub.iam.rotates = rotates
+    visited = await visit()
+    before = await visited.state()
+    access = await ask(visited)
+    assert kinds(hub.iam) == [
+        *(["token-exchange"] if is_offered else []),
+        "refresh_token",
+    ]
+    assert hub.iam.grants[-1]["scope"] == "openid"
+    assert hub.iam.grants[-1]["audience"] == AUDIENCE
+    after = await visited.state()
+    assert after["access_token"] == before["access_token"] != access.value
+    assert (after["refresh_token"] != before["refresh_token"]) is rotates
+    # the kept one is good: the person goes on
+    assert (await ask(visited)).value != access.value
+
+
+async def test_a_wider_answer_is_refused_and_its_refresh_token_kept(hub, visit):
+    visited = await visit()
+    hub.iam.change_answer = lambda answer: {**answer, "scope": "openid email"}
+    before = await visited.state()
+    with pytest.raises(NarrowRefusedError, match="wider"):
+        await ask(visited)
+    after = await visited.state()
+    assert after["refresh_token"] != before["refresh_token"]
+    assert await visited.page() == 200
+
+
+async def test_a_client_that_may_not_is_refused_and_locks_nobody_out(hub, visit):
+    visited = await visit()
+    hub.iam.refuse_grant = (400, {"error": "invalid_scope"})
+    with pytest.raises(NarrowRefusedError):
+        await ask(visited)
+    assert await visited.page() == 200
+
+
+async def test_a_silent_iam_is_asked_for_narrow_tokens_once(hub, visit):
+    visited = await visit()
+    hub.iam.status["/token"] = (503, "")
+    for _ in range(5):
+        with pytest.raises(IAMAwayError):
+            await ask(visited)
+    assert hub.iam.calls.count("/token") <= 2 + 1
+    assert await visited.page() == 200

@@ -1,0 +1,355 @@
+"""Servers of people who lost access: the courtesy, the end, and what takes it back."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from service_world import FACILITY
+from sqlalchemy.exc import OperationalError
+
+from jupyterhub_af.policy.messages import ServerEvent
+from jupyterhub_af.policy.recheck import LoginNote
+from jupyterhub_af.service.ender import Ender
+from jupyterhub_af.service.endings import Endings
+from jupyterhub_af.service.panel import View, make_access, make_me
+from jupyterhub_af.service.refusal import RefusedError
+
+COURTESY = 300
+BOUND = 300
+VIEW = View("anna", frozenset({"hackathon"}), "")
+
+
+@pytest.fixture
+async def lost(world, run):
+    """Return anna's start, whose person the hub has just refused."""
+    start = await run(idle=None)
+    await world.recheck()
+    world.hub.lose("anna")
+    world.desk.take_login(LoginNote(user="anna"))
+    await world.recheck()
+    return start
+
+
+def endings(world) -> list[tuple[str, str, str]]:
+    return [(*e.place, e.rule) for e in world.desk.endings.all]
+
+
+async def told(world, state: str, start) -> None:
+    event = ServerEvent(
+        user=start.plan.user,
+        server_name=start.plan.server_name,
+        start_id=start.plan.start_id,
+        state=state,
+    )
+    await world.desk.take_server_event(event)
+
+
+async def test_a_person_who_lost_access_has_time_to_save_and_then_it_ends(world, lost):
+    begun = world.desk.endings.find(("anna", ""))
+    assert begun.ends_at - begun.since == COURTESY
+    end = make_access(world.desk, VIEW).end
+    assert (end.rule, end.ends_at) == ("denied", begun.ends_at)
+    assert "members of the group hackathon" in end.reason
+    await world.recheck(after=COURTESY - 10)
+    assert world.hub.stopped == []
+    await world.recheck(after=20)
+    assert world.hub.stopped == [("anna", "")]
+    await told(world, "stopped", lost)
+    assert make_access(world.desk, VIEW).end is None
+    await world.ender.catch_up()
+    assert world.lines() == [
+        ("access.end", "anna/", "denied", "done"),
+        ("server.stop", "anna/", "access-lost", "done"),
+    ]
+    page = (await world.desk.render_metrics()).decode()
+    assert 'af_stopped_servers_total{rule="access-lost"} 1.0' in page
+    assert "\naf_endings 0.0\n" in page
+
+
+@pytest.mark.parametrize(
+    "status", ["denied", "suspended", "aup-unsigned", "login-needed", "expired"]
+)
+async def test_every_server_of_the_person_ends_and_nobody_else_s(world, run, status):
+    await run(idle=None)
+    await run("anna", "two", idle=None)
+    await run("bob", idle=None)
+    world.hub.lose("anna", status)
+    await world.recheck(after=BOUND)
+    assert endings(world) == [("anna", "", status), ("anna", "two", status)]
+    await world.recheck(after=COURTESY + 1)
+    assert sorted(world.hub.stopped) == [("anna", ""), ("anna", "two")]
+
+
+@pytest.mark.parametrize("status", ["silent", "client-refused", "unknown"])
+async def test_without_a_word_of_the_iam_nobody_ends(world, run, status):
+    await run(idle=None)
+    world.hub.memberships["anna"] = {"status": status, "checked_at": 1.0}
+    for _ in range(5):
+        await world.recheck(after=BOUND)
+    assert (endings(world), world.hub.stopped, world.lines()) == ([], [], [])
+
+
+async def test_access_that_is_back_in_time_keeps_the_server(world, lost):
+    await world.recheck(after=COURTESY - 40)
+    world.hub.give_back("anna")
+    await world.recheck(after=35)
+    assert endings(world) == []
+    await world.recheck(after=COURTESY)
+    assert world.hub.stopped == []
+    assert [line[0] for line in world.lines()] == ["access.end", "access.back"]
+
+
+async def test_access_that_is_back_at_the_last_look_keeps_the_server(world, lost):
+    world.clock.now += COURTESY + 1
+    world.hub.give_back("anna")
+    await world.ender.stop_due(world.rechecks.look)
+    assert world.hub.stopped == []
+    assert world.lines()[-1] == ("access.back", "anna/", "denied", "done")
+
+
+async def test_a_new_login_gives_access_back_at_once(world, lost):
+    world.hub.give_back("anna")
+    world.desk.take_login(LoginNote(user="anna"))
+    await world.recheck()
+    assert endings(world) == []
+
+
+async def test_a_silent_iam_in_the_middle_keeps_the_deadline(world, lost):
+    first = world.desk.endings.find(("anna", ""))
+    world.hub.memberships["anna"] = {"status": "silent", "checked_at": 1.0}
+    await world.recheck(after=COURTESY / 2)
+    world.hub.lose("anna", "suspended")
+    await world.recheck(after=70)
+    last = world.desk.endings.find(("anna", ""))
+    assert (last.rule, last.since, last.ends_at) == (
+        "suspended",
+        first.since,
+        first.ends_at,
+    )
+    assert "suspended" in last.reason
+    assert [line[0] for line in world.lines()] == ["access.end"]
+
+
+async def test_a_server_without_a_recorded_start_ends_too(world):
+    world.hub.run("foreign", active_at=world.clock())
+    world.hub.lose("foreign")
+    await world.sweep()
+    await world.recheck(after=BOUND)
+    await world.recheck(after=COURTESY + 1)
+    assert world.hub.stopped == [("foreign", "")]
+
+
+# losing one group of several
+
+
+async def test_what_a_server_was_started_with_and_is_no_longer_open_ends_it(world, run):
+    await run(idle=None)
+    await run("anna", "two", idle=None, work=())
+    plain = await world.desk.find_start("anna", "two")
+    mounts = tuple(m for m in plain.plan.mounts if m.kind == "private")
+    world.desk.plans.put(replace(plain.plan, mounts=mounts, start_id="plain"))
+    world.hub.groups["anna"] = ("hackathon",)
+    await world.sweep()
+    await world.recheck()
+    assert endings(world) == [("anna", "", "withheld")]
+    reason = world.desk.endings.find(("anna", "")).reason
+    assert "has folders for members of hackathon/gw only. Your groups no" in reason
+    await world.recheck(after=COURTESY + 1)
+    assert world.hub.stopped == [("anna", "")]
+    assert world.lines() == [
+        ("access.end", "anna/", "withheld", "done"),
+        ("server.stop", "anna/", "withheld", "done"),
+    ]
+
+
+async def test_a_group_given_back_lifts_it_and_nothing_else_does(world, run):
+    start = await run(idle=None)
+    world.hub.groups["anna"] = ("hackathon",)
+    await world.sweep()
+    await world.recheck()
+    with pytest.raises(RefusedError, match="no longer open") as caught:
+        world.desk.keep(start)
+    assert (caught.value.status, caught.value.rule) == (409, "access-lost")
+    await world.sweep()
+    assert endings(world) == [("anna", "", "withheld")]
+    del world.hub.groups["anna"]
+    await world.sweep()
+    await world.recheck()
+    assert endings(world) == []
+
+
+async def test_an_edited_file_is_a_look_at_everybody_at_once(world, run, tmp_path):
+    for user in ("anna", "bob"):
+        await run(user, idle=None)
+    await world.recheck()
+    world.hub.rechecked.clear()
+    path = tmp_path / "facility.yaml"
+    path.write_text(FACILITY.replace("GW: hackathon/gw", "GW: hackathon/hep"))
+    await world.recheck()
+    assert sorted(world.hub.rechecked) == ["anna", "bob"]
+    assert [rule for *_, rule in endings(world)] == ["withheld", "withheld"]
+    path.write_text(FACILITY)
+    await world.recheck()
+    assert endings(world) == []
+
+
+# restarts, failures
+
+
+async def test_a_restart_keeps_deadline_tokens_and_lines(world, lost):
+    world.desk.admitted.note("t" * 20, ("anna", ""))
+    world.desk.endings.add_token(("anna", ""), "0" * 64)
+    await world.desk.endings.write()
+    again = Endings(world.desk.store)
+    again.load()
+    assert again.all == world.desk.endings.all
+    assert again.all[0].is_told
+    assert "0" * 64 in again.all[0].tokens
+    assert "0" * 64 not in repr(again.all[0])
+    ender = Ender(replace(world.desk, endings=again), world.ender._hub)
+    await ender.catch_up()
+    assert [line[0] for line in world.lines()] == ["access.end"]
+
+
+async def test_a_line_that_was_not_written_is_written_after_a_restart(world, run):
+    await run(idle=None)
+    world.hub.lose("anna")
+
+    async def fail(_event):
+        raise OperationalError("INSERT", {}, Exception("gone"))
+
+    audit = world.desk.audit
+    record, audit.record = audit.record, fail
+    await world.recheck(after=BOUND)
+    assert world.lines() == []
+    audit.record = record
+    again = Endings(world.desk.store)
+    again.load()
+    ender = Ender(replace(world.desk, endings=again), world.ender._hub)
+    for _ in range(2):
+        await ender.catch_up()
+    assert world.lines() == [("access.end", "anna/", "denied", "done")]
+
+
+async def test_a_database_that_is_away_ends_no_ending(world, run, monkeypatch):
+    await run(idle=None)
+    world.hub.lose("anna")
+    book = world.desk.endings
+    write = book._write
+
+    def fail(_endings):
+        raise OperationalError("INSERT", {}, Exception("gone"))
+
+    monkeypatch.setattr(book, "_write", fail)
+    await world.recheck(after=BOUND)
+    begun = book.find(("anna", ""))
+    assert begun is not None
+    monkeypatch.setattr(book, "_write", write)
+    await world.ender.catch_up()
+    again = Endings(world.desk.store)
+    again.load()
+    assert again.find(("anna", "")).ends_at == begun.ends_at
+
+
+async def test_a_stop_that_fails_is_tried_again_and_said_once(world, lost):
+    world.hub.stop_status = 500
+    await world.recheck(after=COURTESY + 1)
+    assert [line[0] for line in world.lines()] == ["access.end"]
+    assert 'af_failed_stops_total{kind="server"} 1.0' in str(
+        await world.desk.render_metrics()
+    )
+    # the hub says yes and does not do it
+    world.hub.stop_status = 202
+    model = world.hub.servers["anna", ""]
+    for _ in range(3):
+        world.hub.servers["anna", ""] = model
+        await world.recheck(after=10)
+    assert len(world.hub.stopped) == 3
+    assert [line[0] for line in world.lines()] == ["access.end", "server.stop"]
+
+
+async def test_a_hub_that_cannot_say_how_a_person_stands_still_stops(world, lost):
+    world.hub.recheck_fault = 500
+    await world.recheck(after=COURTESY + 1)
+    assert world.hub.stopped == [("anna", "")]
+
+
+@pytest.mark.parametrize("pending", ["spawn", "stop"])
+async def test_a_server_with_which_something_goes_on_is_stopped_after_it(
+    world, lost, pending
+):
+    world.hub.servers["anna", ""]["pending"] = pending
+    await world.recheck(after=COURTESY + 1)
+    assert world.hub.stopped == []
+    world.hub.servers["anna", ""]["pending"] = None
+    await world.recheck(after=5)
+    assert world.hub.stopped == [("anna", "")]
+
+
+async def test_an_ending_is_not_that_of_the_next_start_of_the_name(world, lost, begin):
+    world.hub.give_back("anna")
+    again = await begin("anna", start_id="again")
+    await told(world, "running", again)
+    world.clock.now += COURTESY + 1
+    await world.recheck()
+    assert (endings(world), world.hub.stopped) == ([], [])
+    # it did not come back: that one ended
+    assert [line[0] for line in world.lines()] == ["access.end"]
+
+
+async def test_an_ending_goes_with_its_server(world, lost):
+    del world.hub.servers["anna", ""]
+    await world.sweep()
+    assert endings(world) == []
+    again = Endings(world.desk.store)
+    again.load()
+    assert again.all == ()
+
+
+async def test_the_clusters_go_with_the_server(world, lost):
+    world.gateway.run("anna", lost.plan.start_id)
+    await world.recheck(after=COURTESY + 1)
+    await told(world, "stopped", lost)
+    await world.sweep()
+    assert len(world.gateway.stopped) == 1
+
+
+async def test_the_panel_goes_on_until_the_end_and_not_after(world, lost):
+    nobody = replace(VIEW, groups=frozenset())
+    me = await make_me(world.desk, nobody)
+    assert me.server.start_id == lost.plan.start_id
+    with pytest.raises(RefusedError, match="may not use"):
+        await make_me(world.desk, replace(nobody, server_name=None))
+    await world.recheck(after=COURTESY + 1)
+    await told(world, "stopped", lost)
+    with pytest.raises(RefusedError, match="may not use"):
+        await make_me(world.desk, nobody)
+
+
+async def test_the_panel_is_told_when_it_begins_and_when_it_is_lifted(world, run):
+    await run(idle=None)
+    heard = []
+    world.desk.changes.subscribe(heard.append)
+
+    def has_news() -> bool:
+        found = any("access" in getattr(news, "kinds", ()) for news in heard)
+        heard.clear()
+        return found
+
+    world.hub.lose("anna")
+    await world.recheck(after=BOUND)
+    assert has_news()
+    await world.recheck(after=20)
+    assert not has_news()
+    world.hub.give_back("anna")
+    await world.recheck(after=30)
+    assert has_news()
+
+
+async def test_two_at_once_write_one_line(world, lost):
+    await asyncio.gather(*(world.ender.catch_up() for _ in range(5)))
+    world.hub.give_back("anna")
+    await asyncio.gather(*(world.rechecks.look("anna") for _ in range(5)))
+    assert [line[0] for line in world.lines()] == ["access.end", "access.back"]
