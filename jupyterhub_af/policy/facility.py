@@ -106,15 +106,11 @@ class ClassRoom(_Model):
     teachers: Group
 
 
-class Size(_Model):
-    """How much of the machine a server gets."""
+class _Titled(_Model):
+    """Be called by a slug, and otherwise by people."""
 
     slug: Slug
     display_name: Text | None = None
-    cores: Cores
-    memory: Memory
-    default: StrictBool = False
-    allowed_groups: Groups | None = None
 
     @property
     def title(self) -> str:
@@ -122,11 +118,18 @@ class Size(_Model):
         return self.display_name or self.slug
 
 
-class Gpu(_Model):
+class Size(_Titled):
+    """How much of the machine a server gets."""
+
+    cores: Cores
+    memory: Memory
+    default: StrictBool = False
+    allowed_groups: Groups | None = None
+
+
+class Gpu(_Titled):
     """A choice of accelerators: a Kubernetes resource name and a count, or neither."""
 
-    slug: Slug
-    display_name: Text | None = None
     resource: (
         Annotated[
             StrictStr,
@@ -139,11 +142,6 @@ class Gpu(_Model):
     default: StrictBool = False
     queue: StrictBool = Field(False, description="Wait in line when all are taken.")
     allowed_groups: Groups | None = None
-
-    @property
-    def title(self) -> str:
-        """Return what people read: the display name, else the slug."""
-        return self.display_name or self.slug
 
 
 class Toleration(_Model):
@@ -190,10 +188,9 @@ class Lifetime(_Model):
     )
 
 
-class Profile(_Model):
+class Profile(_Titled):
     """A thing on the spawn form: an image, and what goes with it."""
 
-    slug: Slug
     display_name: Text | None = Field(None, description="Default: the slug.")
     description: Text | None = None
     experiment: Text | None = Field(
@@ -221,11 +218,6 @@ class Profile(_Model):
     lifetime: Lifetime = Lifetime.model_construct()
     placement: Placement = Placement.model_construct()
     token: Token | None = None
-
-    @property
-    def title(self) -> str:
-        """Return what people read: the display name, else the slug."""
-        return self.display_name or self.slug
 
     @property
     def offered_sizes(self) -> tuple[Size, ...]:

@@ -14,6 +14,7 @@ from jupyterhub_af.service.accounts import Accounts
 from jupyterhub_af.service.audit import Audit
 from jupyterhub_af.service.changes import Changes
 from jupyterhub_af.service.desk import Desk
+from jupyterhub_af.service.endings import Endings
 from jupyterhub_af.service.housekeeping import Edits, Housekeeping
 from jupyterhub_af.service.metrics import Metrics
 from jupyterhub_af.service.plans import Plans
@@ -53,6 +54,7 @@ class World:
             changes=Changes(),
             sweeps=Sweeps(log, metrics.sweeps, sweep_seconds=30, started_at=clock()),
             secrets=Secrets(),
+            endings=Endings(store),
             clock=clock,
         )
         self.accounts = Accounts(store, register, self.desk.audit)
