@@ -27,6 +27,7 @@ from jupyterhub_af.policy.messages import Account, AccountRequest, AuditEvent
 
 from .acts import watch_acts
 from .auth_record import AuthRecord, to_auth_state
+from .compat import quiet_stale_cookies
 from .doors import make_door_handlers
 from .flood import bound_strangers, is_stranger
 from .iam_answers import Person, Tokens
@@ -109,6 +110,7 @@ class IAMAuthenticator(LiveAccess, OAuthenticator):
     def __init__(self, **kwargs: Any) -> None:
         """Refuse to be made without a valid facility file."""
         super().__init__(**kwargs)
+        self.log.addFilter(quiet_stale_cookies)
         self._bound = set()
         try:
             self.facility()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,4 +55,26 @@ def options_of_query(query: Mapping[str, Any]) -> Mapping[str, Any]:
     return marked or query
 
 
-__all__ = ["SpawnException", "options_of_body", "options_of_query"]
+class QuietStaleCookies(logging.Filter):
+    """Drop JupyterHub 6.1's traceback for the cookie of somebody whose access ended.
+
+    It takes them for not logged in, as it should, but by an attribute that only requests
+    with a token have; each request would be a traceback in the log.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a line is any other."""
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, AttributeError):
+            return True
+        return error.name != "_token_authenticated"
+
+
+quiet_stale_cookies = QuietStaleCookies()
+
+__all__ = [
+    "SpawnException",
+    "options_of_body",
+    "options_of_query",
+    "quiet_stale_cookies",
+]

@@ -92,6 +92,7 @@ async def test_a_refusal_of_the_person_ends_everything_at_once(
     for _ in range(5):
         assert (await here.page(), await here.api()) == (302, 403)
     assert iam.refreshes() == 1
+    assert [r.getMessage() for r in hub.log.records if r.exc_info] == []
     login = Page(await here.browser.get("login"))
     assert login.alert
     iam.refuse_grant = None

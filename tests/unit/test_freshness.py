@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -76,6 +78,15 @@ def test_the_keeper_may_ask_a_little_earlier(recheck, early):
     assert is_young(OLD, bounds, at)
     assert not is_young(OLD, bounds, at, early=True)
     assert is_young(OLD, bounds, at - 0.1, early=True)
+
+
+@pytest.mark.parametrize("recheck", [5, 300])
+def test_who_is_out_is_asked_about_often_by_the_keeper_alone(recheck):
+    bounds = Bounds(recheck, 0)
+    out = replace(OLD, is_out=True)
+    assert is_young(out, bounds, 1000 + 4)
+    assert not is_young(out, bounds, 1000 + 10, early=True)
+    assert is_young(out, bounds, 1000 + recheck - 0.1)
 
 
 def test_a_word_from_the_future_is_asked_for_again():
