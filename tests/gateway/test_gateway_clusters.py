@@ -299,4 +299,6 @@ def test_the_dashboard_is_told_to_its_owner_alone(gateway, name):
 
 def test_the_plan_in_the_database_is_the_recorded_one_and_no_secret(gateway, name):
     plan = json.loads(plan_to_json(plan_of("student1")))
-    assert not any("token" in key or "secret" in key for key in plan)
+    # what the server's token is to be, and never one
+    assert plan["token"] is None or set(plan["token"]) == {"audience", "scopes"}
+    assert not any("secret" in key for key in plan)

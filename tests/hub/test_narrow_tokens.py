@@ -7,6 +7,11 @@ import pytest
 from jupyterhub_af.hub.hand_outs import NarrowRefusedError
 from jupyterhub_af.hub.iam_http import IAMAwayError
 
+pytestmark = [
+    pytest.mark.hub,
+    # JupyterHub 5.5's own event schemas
+    pytest.mark.filterwarnings("ignore:The `version` property of an event schema"),
+]
 AUDIENCE, SCOPES = "https://se.example.org", ("openid",)
 
 
