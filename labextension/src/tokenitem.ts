@@ -17,7 +17,8 @@ export class TokenItem extends Widget {
   constructor(options: TokenItem.IOptions) {
     super({ node: document.createElement('button') });
     this._options = options;
-    this.addClass('jp-af-Profile');
+    this.addClass('jp-af-StatusItem');
+    this.addClass('jp-af-Token');
     options.model.changed.connect(this._onChanged, this);
   }
 

@@ -15,6 +15,7 @@ export class ProfileItem extends Widget {
   constructor(options: ProfileItem.IOptions) {
     super({ node: document.createElement('button') });
     this._options = options;
+    this.addClass('jp-af-StatusItem');
     this.addClass('jp-af-Profile');
     options.model.changed.connect(this._onChanged, this);
   }

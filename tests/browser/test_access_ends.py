@@ -115,7 +115,7 @@ def test_a_student_who_loses_access_saves_and_finds_all_again(
     lab: Page, strict: RunningFacility
 ):
     banner = lab.locator(".jp-af-Banner")
-    item = lab.locator(".jp-af-Profile", has_text="IAM token")
+    item = lab.locator(".jp-af-Token")
     # the token is renewed while nobody does anything
     expect(item).to_have_text(re.compile(r"^IAM token: valid \d"))
     first = token_expiry(strict)
