@@ -28,6 +28,9 @@ from .iam_metrics import iam_metrics
 from .iam_questions import IAMQuestions, to_word_refusal
 from .id_token import UnverifiedError
 
+# shown in place of another client's refresh token
+NO_TOKEN = "the-token-is-of-another-client"
+
 Save = Callable[[AuthRecord], Awaitable[object]]
 Start = Callable[[Awaitable[None]], object]
 
@@ -99,6 +102,9 @@ class Asker:
         token = record.refresh_token
         if token is None:
             return self._refused(record, "login-needed")
+        if record.client_id not in ("", self._questions.iam.client_id):
+            # the IAM would end it; a made-up one tells whether this client is accepted
+            token = NO_TOKEN
         tokens = await self._line.ask(lambda: self._questions.refresh(token))
         renewed = self._renewed(record, tokens)
         if renewed.refresh_token != record.refresh_token:

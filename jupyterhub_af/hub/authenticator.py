@@ -293,6 +293,7 @@ class IAMAuthenticator(LiveAccess, OAuthenticator):
             auth_time=person.auth_time,
             token_obtained_at=now,
             token_expires_at=None if lives is None else now + lives,
+            client_id=self.client_id,
         )
         return to_auth_state(record)
 

@@ -56,7 +56,7 @@ class IAMClient:
     ) -> None:
         # one spelling for ever: the register knows people by (issuer, subject)
         self.issuer = f"{issuer.removesuffix('/')}/"
-        self._client_id = client_id
+        self.client_id = client_id
         self._timeout_seconds = timeout_seconds
         self._now = now
         self._discovery = Discovery(issuer, timeout_seconds=timeout_seconds, log=log)
@@ -162,7 +162,7 @@ class IAMClient:
 
     async def _verify(self, id_token: object, nonce: str | None) -> dict[str, object]:
         url = (await self._discovery.find()).endpoints.key_set
-        expected = Expected(self.issuer, self._client_id, nonce)
+        expected = Expected(self.issuer, self.client_id, nonce)
         keys = await self._keys.keys(url)
         try:
             return verify_id_token(id_token, keys, expected, now=self._now())

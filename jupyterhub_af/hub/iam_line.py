@@ -152,6 +152,4 @@ def _is_no_answer(error: Exception) -> bool:
 
 def _refuses_us(error: Exception) -> bool:
     """Tell whether a refusal is of the facility: not of a person, nor of their token."""
-    if not isinstance(error, IAMRefusedError):
-        return False
-    return error.code != "invalid_grant" and not error.is_inactive
+    return isinstance(error, IAMRefusedError) and not error.is_of_person

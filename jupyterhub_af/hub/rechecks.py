@@ -43,6 +43,7 @@ from .iam_metrics import iam_metrics
 from .iam_questions import IAMQuestions
 from .id_token import UnverifiedError
 from .narrow import Narrower
+from .pauses import FIRST_SECONDS, Pauses
 from .renewals import Renewals
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ if TYPE_CHECKING:
 # which waits for the truth; a token that is to be renewed
 Why = Literal["page", "keeper", "start", "token"]
 
-# a person whose answer made no sense is not asked about again before
-RETRY_SECONDS = 10.0
 SAVE_AGAIN_SECONDS = 5.0
 
 
@@ -94,7 +93,7 @@ class Rechecks:
         self._renewals = Renewals(lambda u: self._start(self.look(u, "token")), now)
         self._turns: dict[int, asyncio.Lock] = {}
         self._flights: dict[int, asyncio.Task[Standing]] = {}
-        self._tried_at: dict[int, float] = {}
+        self._pauses = Pauses(now)
         self._settled: dict[int, tuple[Facility, Word, RecheckStatus]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -102,7 +101,7 @@ class Rechecks:
         """Return how a person stands, after asking the IAM where that is due."""
         record = self._records.peek(user) or await self._records.load(user)
         if record is not None and not self._is_due(user, record, why):
-            return self._settle(user, record, record, None)
+            return self._settle(user, record, record, self._line.hush)
         flight = self._flights.get(user.id)
         if flight is None or flight.done():
             flight = self._start(self._fly(user, why))
@@ -181,9 +180,10 @@ class Rechecks:
         bounds, now = self._bounds(), self._now()
         if record.word.refusal is not None and record.refresh_token is None:
             return False
-        tried_at = self._tried_at.get(user.id)
-        pause = min(RETRY_SECONDS, bounds.recheck_seconds)
-        if tried_at is not None and 0 <= now - tried_at < pause and why != "start":
+        # who wants to start something waits no longer than after a first try in vain
+        longest = FIRST_SECONDS if why == "start" else bounds.recheck_seconds
+        longest = min(longest, bounds.recheck_seconds)
+        if self._pauses.goes_on(user.id, most_seconds=longest):
             return False
         if not is_young(record.word, bounds, now, early=why == "keeper"):
             return True
@@ -249,13 +249,16 @@ class Rechecks:
             after = await self._asker.ask(record, lambda new: self._save(user, new))
         except HushError as error:
             iam_metrics.answers[error.hush] += 1
+            if error.hush == "client-refused":
+                # it may be about them after all: somebody else is to find out
+                self._pauses.lengthen(user.id)
             return self._records.peek(user) or record, error.hush
         except UnverifiedError as error:
             self._log.error("the IAM's word about %s: %s", user.name, error)
             iam_metrics.answers["unverified"] += 1
-            self._tried_at[user.id] = self._now()
+            self._pauses.lengthen(user.id)
             return self._records.peek(user) or record, "silent"
-        self._tried_at.pop(user.id, None)
+        self._pauses.end(user.id)
         iam_metrics.answers[after.word.refusal or "groups"] += 1
         if self._asker.token_to_probe:
             self._start(self._asker.probe())

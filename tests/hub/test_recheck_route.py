@@ -66,7 +66,7 @@ async def test_silence_and_a_refused_client_are_told_apart(hub, visit, iam):
     assert (await recheck(here, token)).json() == said
     iam.refuse_grant = None
     iam.status["/token"] = (502, "")
-    here.clock.pass_by(5)
+    here.clock.pass_by(10)
     await recheck(here, token)
     await here.rechecks.settled()
     assert (await recheck(here, token)).json() == {**said, "status": "silent"}
