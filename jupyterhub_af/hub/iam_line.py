@@ -49,6 +49,7 @@ class IAMLine:
         self._clock = clock
         self._breaker = Breaker()
         self._knocker: asyncio.Task[None] | None = None
+        self._is_closed = False
         iam_metrics.register()
 
     @property
@@ -59,6 +60,17 @@ class IAMLine:
     def may_ask(self) -> bool:
         """Tell whether a question may be sent now."""
         return self._breaker.may_ask(self._clock())
+
+    async def may_ask_soon(self) -> bool:
+        """Tell whether a question may be sent, after waiting for the pace of a slow IAM.
+
+        It is slow while a question is overdue and not yet known to be in vain.
+        """
+        while self._breaker.state == "closed" and not self.may_ask():
+            if self._is_closed:
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+        return self.may_ask()
 
     def answers_well(self) -> bool:
         """Tell whether a request may wait for an answer, as far as is known."""
@@ -137,7 +149,8 @@ class IAMLine:
         self._turn(self._breaker.knocked(began, has_answered=has_answered))
 
     def close(self) -> None:
-        """Stop knocking."""
+        """Stop knocking and waiting."""
+        self._is_closed = True
         if self._knocker is not None:
             self._knocker.cancel()
 

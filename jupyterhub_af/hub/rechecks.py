@@ -106,11 +106,19 @@ class Rechecks:
         if flight is None or flight.done():
             flight = self._start(self._fly(user, why))
             self._flights[user.id] = flight
-        if record is not None and why != "start" and not self._line.answers_well():
-            standing = self._settle(user, record, record, self._line.hush)
-            if standing.holds:
-                return standing
+        if record is not None and why != "start":
+            # only the flight finds out whether somebody's time is over
+            status, _ = self._judge(user, record.word, self._line.hush)
+            if status in HOLDING and not await self._comes_soon(flight):
+                record = self._records.peek(user) or record
+                return self._settle(user, record, record, self._line.hush)
         return await asyncio.shield(flight)
+
+    async def _comes_soon(self, flight: asyncio.Task[Standing]) -> bool:
+        """Tell whether a flight has ended, after the time that one answer may take."""
+        if self._line.answers_well():
+            await asyncio.wait({flight}, timeout=self._questions.iam.timeout_seconds)
+        return flight.done()
 
     def peek(self, user: User) -> Standing | None:
         """Return how a person stands by what is in memory, without asking or waiting."""
@@ -243,7 +251,7 @@ class Rechecks:
         self, user: User, record: AuthRecord
     ) -> tuple[AuthRecord, Hush | None]:
         """Return the record after a question, and why there is no new word in it."""
-        if not self._line.may_ask():
+        if not await self._line.may_ask_soon():
             return record, self._line.hush
         try:
             after = await self._asker.ask(record, lambda new: self._save(user, new))
