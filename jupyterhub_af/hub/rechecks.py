@@ -201,7 +201,9 @@ class Rechecks:
         """Tell whether the token is to be renewed: for a server's sake alone."""
         if why not in ("keeper", "token") or not self._hand_outs.has_receivers:
             return False
-        if record.word.is_out or (why == "keeper" and not user.active):
+        if record.refresh_token is None or record.word.is_out:
+            return False
+        if why == "keeper" and not user.active:
             return False
         return needs_renewal(
             record.token_obtained_at, record.token_expires_at, self._now()
@@ -275,7 +277,7 @@ class Rechecks:
     async def _store(self, user: User, record: AuthRecord) -> AuthRecord:
         """Return what is stored in the end: a login in the meantime is younger."""
         status, _ = self._judge(user, record.word, None)
-        noted = replace(record, word=note_decision(record.word, status))
+        noted = replace(record, word=note_decision(record.word, status, self._bounds()))
         if await self._save(user, noted) or not is_known(user):
             return noted
         return await self._records.load(user) or noted
@@ -316,7 +318,7 @@ class Rechecks:
         """Make the hub's groups what the word and today's file say, if they are not."""
         status, access = self._judge(user, record.word, hush)
         standing = Standing(status, record.word.checked_at)
-        noted = replace(record, word=note_decision(record.word, status))
+        noted = replace(record, word=note_decision(record.word, status, self._bounds()))
         now = (access.facility, noted.word, status)
         last = self._settled.get(user.id)
         if noted != record:
