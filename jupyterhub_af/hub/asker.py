@@ -82,12 +82,12 @@ class Asker:
             return self._refused(record, refusal)
 
     def _may_introspect(self, record: AuthRecord) -> bool:
-        return (
-            self._facility().iam.recheck_by == "introspection"
-            and record.access_token is not None
-            and not needs_renewal(
-                record.token_obtained_at, record.token_expires_at, self._now()
-            )
+        if record.access_token is None or record.refresh_token is None:
+            # without a refresh token there is nothing else to ask with
+            return record.access_token is not None
+        is_wanted = self._facility().iam.recheck_by == "introspection"
+        return is_wanted and not needs_renewal(
+            record.token_obtained_at, record.token_expires_at, self._now()
         )
 
     async def _introspect(self, record: AuthRecord) -> tuple[frozenset[str]] | None:

@@ -282,6 +282,7 @@ class IAMAuthenticator(LiveAccess, OAuthenticator):
         tokens: Tokens = token_info["tokens"]
         person: Person = token_info["person"]
         now, lives = self.clock(), tokens.expires_in
+        self.note_refresh_token(tokens)
         record = AuthRecord(
             access_token=tokens.access_token,
             refresh_token=tokens.refresh_token,
