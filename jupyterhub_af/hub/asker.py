@@ -29,7 +29,7 @@ from .iam_questions import IAMQuestions, to_word_refusal
 from .id_token import UnverifiedError
 
 # shown in place of another client's refresh token
-NO_TOKEN = "the-token-is-of-another-client"
+NO_TOKEN = "the-token-is-of-another-client"  # noqa: S105 - a stand-in
 
 Save = Callable[[AuthRecord], Awaitable[object]]
 Start = Callable[[Awaitable[None]], object]
@@ -94,7 +94,8 @@ class Asker:
         """Return the groups, in a tuple since they may be none; None: the token is dead."""
         token = record.access_token or ""
         groups = await self._line.ask(
-            lambda: self._questions.introspect(token, record.subject)
+            lambda: self._questions.introspect(token, record.subject),
+            about=record.subject,
         )
         return None if groups is None else (groups,)
 
@@ -105,16 +106,21 @@ class Asker:
         if record.client_id not in ("", self._questions.iam.client_id):
             # the IAM would end it; a made-up one tells whether this client is accepted
             token = NO_TOKEN
-        tokens = await self._line.ask(lambda: self._questions.refresh(token))
-        renewed = self._renewed(record, tokens)
-        if renewed.refresh_token != record.refresh_token:
-            # whatever the rest of the answer is worth, the old one is dead
-            await save(renewed)
-        groups = await self._line.ask(
-            lambda: self._questions.confirm(tokens, record.subject, record.auth_time)
-        )
+
+        async def question() -> AuthRecord:
+            tokens = await self._questions.refresh(token)
+            renewed = self._renewed(record, tokens)
+            if renewed.refresh_token != record.refresh_token:
+                # whatever the rest of the answer is worth, the old one is dead
+                await save(renewed)
+            groups = await self._questions.confirm(
+                tokens, record.subject, record.auth_time
+            )
+            return self._confirmed(renewed, groups)
+
+        confirmed = await self._line.ask(question, about=record.subject)
         self._choose_to_probe(record)
-        return self._confirmed(renewed, groups)
+        return confirmed
 
     def _renewed(self, record: AuthRecord, tokens: Tokens) -> AuthRecord:
         now = self._now()

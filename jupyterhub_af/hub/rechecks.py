@@ -110,7 +110,7 @@ class Rechecks:
             # only the flight finds out whether somebody's time is over
             status, _ = self._judge(user, record.word, self._line.hush)
             if status in HOLDING and not await self._comes_soon(flight):
-                record = self._records.peek(user) or record
+                record = await self._records.load(user) or record
                 return self._settle(user, record, record, self._line.hush)
         return await asyncio.shield(flight)
 
@@ -245,6 +245,9 @@ class Rechecks:
             after, hush = before, None
             if self._is_due(user, before, why):
                 after, hush = await self._ask_if_it_may(user, before)
+            if after.login_at != before.login_at:
+                # a new login meanwhile: the old one's end is not theirs
+                before = after
             if not is_known(user):
                 return Standing("unknown")
             return self._settle(user, before, after, hush)
@@ -262,12 +265,12 @@ class Rechecks:
             if error.hush == "client-refused":
                 # it may be about them after all: somebody else is to find out
                 self._pauses.lengthen(user.id)
-            return self._records.peek(user) or record, error.hush
+            return await self._records.load(user) or record, error.hush
         except UnverifiedError as error:
             self._log.error("the IAM's word about %s: %s", user.name, error)
             iam_metrics.answers["unverified"] += 1
             self._pauses.lengthen(user.id)
-            return self._records.peek(user) or record, "silent"
+            return await self._records.load(user) or record, "silent"
         self._pauses.end(user.id)
         iam_metrics.answers[after.word.refusal or "groups"] += 1
         if self._asker.token_to_probe:

@@ -124,3 +124,51 @@ async def test_no_page_waits_twice_for_an_iam_that_hangs(start_hub, iam):
     here.clock.pass_by(2)
     assert (await here.rechecks.look(here.user, "start")).status == "allowed"
     await here.browser.http.aclose()
+
+
+def spoil(token: str) -> str:
+    return token[:-8] + "AAAAAAAA"
+
+
+async def test_answers_about_one_person_that_make_no_sense_are_ever_rarer(visit, iam):
+    here = await visit()
+    iam.change_token = spoil
+    here.clock.pass_by(RECHECK)
+    for _ in range(70):
+        assert await here.page() == 200
+        here.clock.pass_by(1)
+    # after 10, 30 and 70 seconds; a start waits for ten seconds only
+    assert iam.refreshes() == 3
+    assert (await here.rechecks.look(here.user, "start")).status == "silent"
+    assert iam.refreshes() == 4
+
+
+async def test_answers_about_many_that_make_no_sense_are_an_outage(hub, visit, iam):
+    people = [
+        await visit({**OTHER, "preferred_username": f"p{i}"}, f"sub-{i}")
+        for i in range(6)
+    ]
+    clock = people[-1].clock
+    here = people[0].rechecks
+    iam.change_token = spoil
+    clock.pass_by(RECHECK)
+    for _ in range(10):
+        for one in people:
+            assert (await here.look(one.user)).status in ("silent", "allowed")
+            await here.settled()
+    assert iam.refreshes() == 3
+    # one question now and then finds out whether it is over
+    for expected in (4, 5):
+        await here.knock()
+        clock.pass_by(8)
+        for one in people:
+            await here.look(one.user)
+            await here.settled()
+        assert iam.refreshes() == expected
+    iam.change_token = lambda token: token
+    await here.knock()
+    clock.pass_by(10)
+    for one in people:
+        assert (await here.look(one.user, "start")).status == "allowed"
+    lines = [r.getMessage() for r in hub.log.records]
+    assert sum("are not to be believed" in line for line in lines) == 1
