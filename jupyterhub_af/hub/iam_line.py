@@ -167,7 +167,7 @@ class IAMLine:
         iam_metrics.state = breaker.state
 
     def _start_knocking(self) -> None:
-        if self._knocker is None or self._knocker.done():
+        if not self._is_closed and (self._knocker is None or self._knocker.done()):
             self._knocker = asyncio.create_task(self._knock_until_it_answers())
 
     async def _knock_until_it_answers(self) -> None:
