@@ -106,7 +106,7 @@ class IAMLine:
             raise
         except BaseException:
             # nothing is known: as if it had not been asked
-            self._turn(self._breaker.answered())
+            self._hear()
             raise
         if about is not None:
             self._doubted.clear()
