@@ -28,6 +28,9 @@ from .iam_metrics import iam_metrics
 from .iam_questions import IAMQuestions, to_word_refusal
 from .id_token import UnverifiedError
 
+# shown in place of another client's refresh token
+NO_TOKEN = "the-token-is-of-another-client"  # noqa: S105 - a stand-in
+
 Save = Callable[[AuthRecord], Awaitable[object]]
 Start = Callable[[Awaitable[None]], object]
 
@@ -79,19 +82,20 @@ class Asker:
             return self._refused(record, refusal)
 
     def _may_introspect(self, record: AuthRecord) -> bool:
-        return (
-            self._facility().iam.recheck_by == "introspection"
-            and record.access_token is not None
-            and not needs_renewal(
-                record.token_obtained_at, record.token_expires_at, self._now()
-            )
+        if record.access_token is None or record.refresh_token is None:
+            # without a refresh token there is nothing else to ask with
+            return record.access_token is not None
+        is_wanted = self._facility().iam.recheck_by == "introspection"
+        return is_wanted and not needs_renewal(
+            record.token_obtained_at, record.token_expires_at, self._now()
         )
 
     async def _introspect(self, record: AuthRecord) -> tuple[frozenset[str]] | None:
         """Return the groups, in a tuple since they may be none; None: the token is dead."""
         token = record.access_token or ""
         groups = await self._line.ask(
-            lambda: self._questions.introspect(token, record.subject)
+            lambda: self._questions.introspect(token, record.subject),
+            about=record.subject,
         )
         return None if groups is None else (groups,)
 
@@ -99,16 +103,24 @@ class Asker:
         token = record.refresh_token
         if token is None:
             return self._refused(record, "login-needed")
-        tokens = await self._line.ask(lambda: self._questions.refresh(token))
-        renewed = self._renewed(record, tokens)
-        if renewed.refresh_token != record.refresh_token:
-            # whatever the rest of the answer is worth, the old one is dead
-            await save(renewed)
-        groups = await self._line.ask(
-            lambda: self._questions.confirm(tokens, record.subject, record.auth_time)
-        )
+        if record.client_id not in ("", self._questions.iam.client_id):
+            # the IAM would end it; a made-up one tells whether this client is accepted
+            token = NO_TOKEN
+
+        async def question() -> AuthRecord:
+            tokens = await self._questions.refresh(token)
+            renewed = self._renewed(record, tokens)
+            if renewed.refresh_token != record.refresh_token:
+                # whatever the rest of the answer is worth, the old one is dead
+                await save(renewed)
+            groups = await self._questions.confirm(
+                tokens, record.subject, record.auth_time
+            )
+            return self._confirmed(renewed, groups)
+
+        confirmed = await self._line.ask(question, about=record.subject)
         self._choose_to_probe(record)
-        return self._confirmed(renewed, groups)
+        return confirmed
 
     def _renewed(self, record: AuthRecord, tokens: Tokens) -> AuthRecord:
         now = self._now()

@@ -29,7 +29,8 @@ _MOST_TRIES = 3
 class AuthRecord:
     """A login, with the tokens of now. Times are seconds since 1970.
 
-    ``login_at`` tells one login of a person from the next.
+    ``login_at`` tells one login of a person from the next. ``client_id`` is whose tokens
+    they are at the IAM; empty in a record of an earlier version.
     """
 
     access_token: str | None = field(repr=False)
@@ -42,6 +43,7 @@ class AuthRecord:
     auth_time: int | None = None
     token_obtained_at: float | None = None
     token_expires_at: float | None = None
+    client_id: str = ""
 
 
 def to_auth_state(record: AuthRecord) -> dict[str, Any]:
@@ -53,6 +55,7 @@ def to_auth_state(record: AuthRecord) -> dict[str, Any]:
         "scope": list(record.scopes),
         "iss": record.issuer,
         "sub": record.subject,
+        "client_id": record.client_id,
         "groups": sorted(word.groups),
         "checked_at": word.checked_at,
         "answered_at": word.answered_at,
@@ -88,6 +91,7 @@ def parse_auth_state(state: Mapping[str, Any] | None) -> AuthRecord | None:
         auth_time=state.get("auth_time"),
         token_obtained_at=state.get("token_obtained_at"),
         token_expires_at=state.get("token_expires_at"),
+        client_id=str(state.get("client_id") or ""),
     )
 
 

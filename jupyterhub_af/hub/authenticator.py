@@ -282,6 +282,7 @@ class IAMAuthenticator(LiveAccess, OAuthenticator):
         tokens: Tokens = token_info["tokens"]
         person: Person = token_info["person"]
         now, lives = self.clock(), tokens.expires_in
+        self.note_refresh_token(tokens)
         record = AuthRecord(
             access_token=tokens.access_token,
             refresh_token=tokens.refresh_token,
@@ -293,6 +294,7 @@ class IAMAuthenticator(LiveAccess, OAuthenticator):
             auth_time=person.auth_time,
             token_obtained_at=now,
             token_expires_at=None if lives is None else now + lives,
+            client_id=self.client_id,
         )
         return to_auth_state(record)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from .iam_http import IAMAwayError, ask_iam
+from .iam_http import IAMAwayError, IAMSilentError, ask_iam
 from .strict_json import parse_object
 
 KEEP_SECONDS = 6 * 3600.0
@@ -43,10 +43,14 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The endpoints to use, and whether the IAM itself has just said so."""
+    """The endpoints to use, and whether the IAM itself has just said so.
+
+    ``is_silent``: it was asked lately and gave no answer at all.
+    """
 
     endpoints: Endpoints
     has_answered: bool
+    is_silent: bool = False
 
 
 def issuer_spellings(issuer: str) -> tuple[str, str]:
@@ -165,6 +169,7 @@ class Discovery:
         self._lock = asyncio.Lock()
         self._found: tuple[Endpoints, float] | None = None
         self._failed_at: float | None = None
+        self._is_silent = False
 
     async def find(self, *, max_age_seconds: float = KEEP_SECONDS) -> Found:
         """Return the endpoints; an answer of the IAM's not older than asked counts."""
@@ -183,7 +188,12 @@ class Discovery:
     def _answer(self, has_answered: bool) -> Found:
         if self._found is not None and self._is_younger(KEEP_SECONDS):
             return Found(self._found[0], has_answered)
-        return Found(conventional_endpoints(self._issuer), has_answered)
+        convention = conventional_endpoints(self._issuer)
+        return Found(convention, has_answered, is_silent=self._is_silent)
+
+    def note_answer(self) -> None:
+        """Forget a failure: the IAM answers again."""
+        self._failed_at, self._is_silent = None, False
 
     async def _fetch(self) -> bool:
         """Fetch the document; tell whether it is one to use."""
@@ -195,10 +205,11 @@ class Discovery:
             endpoints = parse_discovery(answer.body, self._issuer)
         except (IAMAwayError, DiscoveryError) as error:
             self._failed_at = self._clock()
+            self._is_silent = isinstance(error, IAMSilentError)
             self._log.warning(
                 "did not use the discovery of %s: %s", self._issuer, error
             )
             return False
         self._found = (endpoints, self._clock())
-        self._failed_at = None
+        self.note_answer()
         return True

@@ -17,8 +17,16 @@ from .id_token import MAX_TOKEN_BYTES, UnverifiedError
 from .strict_json import parse_object
 
 KNOWN_ERRORS = frozenset(
-    {"invalid_client", "unauthorized_client", "invalid_grant", "unauthorized"}
+    {
+        "invalid_client",
+        "unauthorized_client",
+        "invalid_grant",
+        "invalid_token",
+        "unauthorized",
+    }
 )
+# a refresh token that is dead: by the standard, and by INDIGO IAM (401, as of a bearer)
+_TOKEN_ERRORS = frozenset({"invalid_grant", "invalid_token"})
 # INDIGO IAM's words: "User NAME needs to sign AUP …", "User NAME is not active."
 _AUP = re.compile(r"\bAUP\b")
 _NOT_ACTIVE = re.compile(r"\bis not active\b")
@@ -39,6 +47,11 @@ class IAMRefusedError(AFError):
         self.wants_aup = code == "invalid_grant" and _AUP.search(text) is not None
         self.is_inactive = code == "unauthorized" and bool(_NOT_ACTIVE.search(text))
         super().__init__(f"The IAM refused with {status} {code}.")
+
+    @property
+    def is_of_person(self) -> bool:
+        """Tell whether it is about a person or their token, and not about this facility."""
+        return self.code in _TOKEN_ERRORS or self.is_inactive
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,8 @@ class IAMClient:
     ) -> None:
         # one spelling for ever: the register knows people by (issuer, subject)
         self.issuer = f"{issuer.removesuffix('/')}/"
-        self._client_id = client_id
-        self._timeout_seconds = timeout_seconds
+        self.client_id = client_id
+        self.timeout_seconds = timeout_seconds
         self._now = now
         self._discovery = Discovery(issuer, timeout_seconds=timeout_seconds, log=log)
         self._keys = KeySet(timeout_seconds=timeout_seconds, log=log)
@@ -75,6 +75,18 @@ class IAMClient:
             await self._keys.fetch(found.endpoints.key_set)
         return found.endpoints
 
+    async def find_addresses(self) -> None:
+        """Find where to ask, before anything is shown: nobody waits twice for silence.
+
+        Raises
+        ------
+        IAMAwayError
+            If the IAM was to say where its endpoints are, and said nothing.
+        """
+        if (await self._discovery.find()).is_silent:
+            msg = "no answer about where its endpoints are"
+            raise IAMAwayError(msg)
+
     async def exchange(self, form: Mapping[str, str]) -> Tokens:
         """Return the tokens for a grant: a code's, a refresh token's, an exchange's.
 
@@ -85,7 +97,7 @@ class IAMClient:
         """
         endpoints = (await self._discovery.find()).endpoints
         answer = await ask_iam(
-            endpoints.token, timeout_seconds=self._timeout_seconds, form=form
+            endpoints.token, timeout_seconds=self.timeout_seconds, form=form
         )
         body = parse_answer(answer.body, "token-answer")
         if answer.status != 200 or "error" in body:
@@ -96,7 +108,7 @@ class IAMClient:
         """Return what the IAM says of a token; raises as ``exchange`` does."""
         endpoints = (await self._discovery.find()).endpoints
         answer = await ask_iam(
-            endpoints.introspection, timeout_seconds=self._timeout_seconds, form=form
+            endpoints.introspection, timeout_seconds=self.timeout_seconds, form=form
         )
         body = parse_answer(answer.body, "introspection")
         if answer.status != 200 or not isinstance(body.get("active"), bool):
@@ -110,9 +122,10 @@ class IAMClient:
     async def answers(self) -> bool:
         """Tell whether the IAM answers at all: one small question, nothing shown to it."""
         try:
-            await ask_iam(self._discovery.url, timeout_seconds=self._timeout_seconds)
+            await ask_iam(self._discovery.url, timeout_seconds=self.timeout_seconds)
         except IAMAwayError:
             return False
+        self._discovery.note_answer()
         return True
 
     async def confirm(
@@ -162,7 +175,7 @@ class IAMClient:
 
     async def _verify(self, id_token: object, nonce: str | None) -> dict[str, object]:
         url = (await self._discovery.find()).endpoints.key_set
-        expected = Expected(self.issuer, self._client_id, nonce)
+        expected = Expected(self.issuer, self.client_id, nonce)
         keys = await self._keys.keys(url)
         try:
             return verify_id_token(id_token, keys, expected, now=self._now())
@@ -174,7 +187,7 @@ class IAMClient:
         endpoints = (await self._discovery.find()).endpoints
         answer = await ask_iam(
             endpoints.userinfo,
-            timeout_seconds=self._timeout_seconds,
+            timeout_seconds=self.timeout_seconds,
             bearer=access_token,
         )
         if answer.status != 200:

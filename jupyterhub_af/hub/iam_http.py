@@ -23,6 +23,10 @@ class IAMAwayError(AFError):
     """Say that the IAM did not answer, or only that it is broken."""
 
 
+class IAMSilentError(IAMAwayError):
+    """Say that the IAM did not answer at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the IAM said: a status below 500, and a body of at most ``MAX_BYTES``."""
@@ -38,7 +42,11 @@ async def ask_iam(
     form: Mapping[str, str] | None = None,
     bearer: str = "",
 ) -> Answer:
-    """Return the answer to a GET, or to a POST of a form.
+    """Return the answer to a GET, or to a POST of a form, which is sent once at most.
+
+    A form may hold a refresh token that the first sight of it ends. So it goes over a
+    connection of its own: one of before may close at the moment that we ask on it, and
+    nobody knows then whether the form was read. A GET is asked again by aiohttp itself.
 
     Raises
     ------
@@ -46,14 +54,10 @@ async def ask_iam(
         If there is no whole answer in time, if it is too long, or a 5xx.
     """
     try:
-        try:
-            status, body = await _exchange(url, timeout_seconds, form, bearer)
-        except aiohttp.ServerDisconnectedError:
-            # it closed a connection of before at the moment that we asked on it
-            status, body = await _exchange(url, timeout_seconds, form, bearer)
+        status, body = await _exchange(url, timeout_seconds, form, bearer)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         msg = f"no answer ({type(error).__name__})"
-        raise IAMAwayError(msg) from None
+        raise IAMSilentError(msg) from None
     if status >= 500:
         msg = f"the answer was {status}"
         raise IAMAwayError(msg)
@@ -70,7 +74,8 @@ async def _exchange(
     if bearer:
         headers["Authorization"] = f"Bearer {bearer}"
     parts = urlsplit(url)
-    session, _ = session_for(f"{parts.scheme}://{parts.netloc}")
+    origin = f"{parts.scheme}://{parts.netloc}"
+    session, _ = session_for(origin, is_anew=form is not None)
     async with session.request(
         "GET" if form is None else "POST",
         url,

@@ -17,6 +17,7 @@ from jupyterhub_af.policy.freshness import Hush
 
 from .flood import is_stranger
 from .iam_answers import IAMRefusedError
+from .iam_client import OtherSubjectError
 from .iam_http import IAMAwayError
 from .iam_metrics import iam_metrics
 from .id_token import UnverifiedError
@@ -24,6 +25,8 @@ from .secret_file import SecretFileError
 
 _T = TypeVar("_T")
 _LOOK_SECONDS = 0.25
+# doubtful answers about so many people in a row are no matter of theirs
+MOST_DOUBTED = 3
 
 
 class HushError(Exception):
@@ -49,6 +52,9 @@ class IAMLine:
         self._clock = clock
         self._breaker = Breaker()
         self._knocker: asyncio.Task[None] | None = None
+        self._is_closed = False
+        # of whom the last answers were not to be believed, since one was
+        self._doubted: set[str] = set()
         iam_metrics.register()
 
     @property
@@ -60,12 +66,28 @@ class IAMLine:
         """Tell whether a question may be sent now."""
         return self._breaker.may_ask(self._clock())
 
+    async def may_ask_soon(self) -> bool:
+        """Tell whether a question may be sent, after waiting for the pace of a slow IAM.
+
+        It is slow while a question is overdue and not yet known to be in vain.
+        """
+        while self._breaker.state == "closed" and not self.may_ask():
+            if self._is_closed:
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+        return self.may_ask()
+
     def answers_well(self) -> bool:
         """Tell whether a request may wait for an answer, as far as is known."""
         return self._breaker.is_well(self._clock())
 
-    async def ask(self, question: Callable[[], Awaitable[_T]]) -> _T:
+    async def ask(
+        self, question: Callable[[], Awaitable[_T]], *, about: str | None = None
+    ) -> _T:
         """Return the answer; the breaker learns from it.
+
+        ``about`` is the subject whose groups are asked for. Where answers about several
+        people in a row are not to be believed, that is an outage: each may cost a token.
 
         Raises
         ------
@@ -80,23 +102,35 @@ class IAMLine:
         try:
             answer = await question()
         except (IAMAwayError, SecretFileError, IAMRefusedError, UnverifiedError) as e:
-            self._learn(e)
+            self._learn(e, about)
             raise
         except BaseException:
             # nothing is known: as if it had not been asked
-            self._turn(self._breaker.answered())
+            self._hear()
             raise
-        self._turn(self._breaker.answered())
+        if about is not None:
+            self._doubted.clear()
+        self._hear()
         return answer
 
-    def _learn(self, error: Exception) -> None:
+    def _hear(self) -> None:
+        """Turn the breaker by an answer, unless many of late were not to be believed."""
+        if len(self._doubted) < MOST_DOUBTED:
+            self._turn(self._breaker.answered())
+        else:
+            self._fall_silent()
+
+    def _fall_silent(self) -> None:
+        self._turn(self._breaker.silent())
+        self._start_knocking()
+
+    def _learn(self, error: Exception, about: str | None) -> None:
         """Turn the breaker by an error; raise ``HushError`` where it is about nobody."""
         if isinstance(error, IAMAwayError) or _is_no_answer(error):
             self._tell(
                 "the IAM does not answer: the last word about people holds", error
             )
-            self._turn(self._breaker.silent())
-            self._start_knocking()
+            self._fall_silent()
             raise HushError("silent") from None
         if isinstance(error, SecretFileError) or _refuses_us(error):
             self._tell(
@@ -104,7 +138,23 @@ class IAMLine:
             )
             self._turn(self._breaker.refused())
             raise HushError("client-refused") from None
-        self._turn(self._breaker.answered())
+        if about is not None:
+            self._weigh(error, about)
+        self._hear()
+
+    def _weigh(self, error: Exception, about: str) -> None:
+        """Count of how many people in a row an answer was not to be believed."""
+        is_doubtful = isinstance(error, UnverifiedError)
+        # what is about somebody else was to be believed, and is the person's own matter
+        if not is_doubtful or isinstance(error, OtherSubjectError):
+            return
+        self._doubted.add(about)
+        if len(self._doubted) >= MOST_DOUBTED:
+            self._tell(
+                "the IAM's answers are not to be believed: the last word about people "
+                "holds",
+                error,
+            )
 
     def _tell(self, what: str, error: Exception) -> None:
         if self._breaker.state == "closed":
@@ -117,7 +167,7 @@ class IAMLine:
         iam_metrics.state = breaker.state
 
     def _start_knocking(self) -> None:
-        if self._knocker is None or self._knocker.done():
+        if not self._is_closed and (self._knocker is None or self._knocker.done()):
             self._knocker = asyncio.create_task(self._knock_until_it_answers())
 
     async def _knock_until_it_answers(self) -> None:
@@ -137,7 +187,8 @@ class IAMLine:
         self._turn(self._breaker.knocked(began, has_answered=has_answered))
 
     def close(self) -> None:
-        """Stop knocking."""
+        """Stop knocking and waiting."""
+        self._is_closed = True
         if self._knocker is not None:
             self._knocker.cancel()
 
@@ -152,6 +203,4 @@ def _is_no_answer(error: Exception) -> bool:
 
 def _refuses_us(error: Exception) -> bool:
     """Tell whether a refusal is of the facility: not of a person, nor of their token."""
-    if not isinstance(error, IAMRefusedError):
-        return False
-    return error.code != "invalid_grant" and not error.is_inactive
+    return isinstance(error, IAMRefusedError) and not error.is_of_person

@@ -20,6 +20,7 @@ class IAMCollector(Collector):
         self.knocks = 0
         self.state = "closed"
         self.clears_tokens = False
+        self.lacks_refresh_tokens = False
         self.unsaved = 0
         self._is_registered = False
 
@@ -63,6 +64,11 @@ class IAMCollector(Collector):
             "af_iam_clears_tokens",
             "1 if the IAM's client ends old access tokens at each refresh.",
             value=float(self.clears_tokens),
+        )
+        yield GaugeMetricFamily(
+            "af_iam_lacks_refresh_tokens",
+            "1 if the last login brought no refresh token.",
+            value=float(self.lacks_refresh_tokens),
         )
 
 

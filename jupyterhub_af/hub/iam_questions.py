@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from jupyterhub_af.policy.freshness import WordRefusal
 
-from .iam_answers import IAMRefusedError, Tokens
+from .iam_answers import IAMRefusedError, Introspected, Tokens
 from .iam_client import IAMClient, OtherSubjectError
 from .id_token import UnverifiedError, check_subject
 
@@ -40,8 +40,7 @@ class IAMQuestions:
         self, access_token: str, subject: str
     ) -> frozenset[str] | None:
         """Return the groups of an access token's person; None: it is no longer active."""
-        form = {"token": access_token, **self.credentials()}
-        answer = await self.iam.introspect(form)
+        answer = await self._introspect(access_token)
         if not answer.is_active:
             return None
         if check_subject(answer.claims) != subject:
@@ -51,11 +50,16 @@ class IAMQuestions:
 
     async def is_alive(self, access_token: str) -> bool:
         """Tell whether an access token is active still."""
+        return (await self._introspect(access_token)).is_active
+
+    async def _introspect(self, access_token: str) -> Introspected:
+        await self.iam.find_addresses()
         form = {"token": access_token, **self.credentials()}
-        return (await self.iam.introspect(form)).is_active
+        return await self.iam.introspect(form)
 
     async def grant(self, form: Mapping[str, str]) -> Tokens:
         """Return the tokens for a grant of this client's."""
+        await self.iam.find_addresses()
         return await self.iam.exchange({**form, **self.credentials()})
 
 

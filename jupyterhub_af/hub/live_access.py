@@ -21,8 +21,10 @@ from jupyterhub_af.policy.sentence import Sentence
 from .acts import HUB
 from .facility_aware import FacilityAware
 from .hand_outs import AccessToken, HandOuts
+from .iam_answers import Tokens
 from .iam_client import IAMClient
 from .iam_line import IAMLine
+from .iam_metrics import iam_metrics
 from .iam_questions import IAMQuestions
 from .rechecks import Rechecks, Standing, Why
 
@@ -111,6 +113,17 @@ class LiveAccess(FacilityAware):
                 now=lambda: self.clock(),
             )
         return self._rechecks
+
+    def note_refresh_token(self, tokens: Tokens) -> None:
+        """Raise the alarm where a login can be looked at again for a short while only."""
+        iam_metrics.lacks_refresh_tokens = tokens.refresh_token is None
+        if tokens.refresh_token is None:
+            self.log.error(
+                "the IAM gave no refresh token at a login: people have to log in again "
+                "whenever an access token ends. Have offline_access allowed for this "
+                "facility's client at the IAM, and do not take it out of "
+                "c.IAMAuthenticator.scope"
+            )
 
     async def refresh_user(
         self, user: User, handler: BaseHandler | None = None, **_: Any

@@ -43,6 +43,7 @@ from .iam_metrics import iam_metrics
 from .iam_questions import IAMQuestions
 from .id_token import UnverifiedError
 from .narrow import Narrower
+from .pauses import FIRST_SECONDS, Pauses
 from .renewals import Renewals
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ if TYPE_CHECKING:
 # which waits for the truth; a token that is to be renewed
 Why = Literal["page", "keeper", "start", "token"]
 
-# a person whose answer made no sense is not asked about again before
-RETRY_SECONDS = 10.0
 SAVE_AGAIN_SECONDS = 5.0
 
 
@@ -94,7 +93,7 @@ class Rechecks:
         self._renewals = Renewals(lambda u: self._start(self.look(u, "token")), now)
         self._turns: dict[int, asyncio.Lock] = {}
         self._flights: dict[int, asyncio.Task[Standing]] = {}
-        self._tried_at: dict[int, float] = {}
+        self._pauses = Pauses(now)
         self._settled: dict[int, tuple[Facility, Word, RecheckStatus]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -102,16 +101,24 @@ class Rechecks:
         """Return how a person stands, after asking the IAM where that is due."""
         record = self._records.peek(user) or await self._records.load(user)
         if record is not None and not self._is_due(user, record, why):
-            return self._settle(user, record, record, None)
+            return self._settle(user, record, record, self._line.hush)
         flight = self._flights.get(user.id)
         if flight is None or flight.done():
             flight = self._start(self._fly(user, why))
             self._flights[user.id] = flight
-        if record is not None and why != "start" and not self._line.answers_well():
-            standing = self._settle(user, record, record, self._line.hush)
-            if standing.holds:
-                return standing
+        if record is not None and why != "start":
+            # only the flight finds out whether somebody's time is over
+            status, _ = self._judge(user, record.word, self._line.hush)
+            if status in HOLDING and not await self._comes_soon(flight):
+                record = await self._records.load(user) or record
+                return self._settle(user, record, record, self._line.hush)
         return await asyncio.shield(flight)
+
+    async def _comes_soon(self, flight: asyncio.Task[Standing]) -> bool:
+        """Tell whether a flight has ended, after the time that one answer may take."""
+        if self._line.answers_well():
+            await asyncio.wait({flight}, timeout=self._questions.iam.timeout_seconds)
+        return flight.done()
 
     def peek(self, user: User) -> Standing | None:
         """Return how a person stands by what is in memory, without asking or waiting."""
@@ -181,9 +188,10 @@ class Rechecks:
         bounds, now = self._bounds(), self._now()
         if record.word.refusal is not None and record.refresh_token is None:
             return False
-        tried_at = self._tried_at.get(user.id)
-        pause = min(RETRY_SECONDS, bounds.recheck_seconds)
-        if tried_at is not None and 0 <= now - tried_at < pause and why != "start":
+        # who wants to start something waits no longer than after a first try in vain
+        longest = FIRST_SECONDS if why == "start" else bounds.recheck_seconds
+        longest = min(longest, bounds.recheck_seconds)
+        if self._pauses.goes_on(user.id, most_seconds=longest):
             return False
         if not is_young(record.word, bounds, now, early=why == "keeper"):
             return True
@@ -193,7 +201,9 @@ class Rechecks:
         """Tell whether the token is to be renewed: for a server's sake alone."""
         if why not in ("keeper", "token") or not self._hand_outs.has_receivers:
             return False
-        if record.word.is_out or (why == "keeper" and not user.active):
+        if record.refresh_token is None or record.word.is_out:
+            return False
+        if why == "keeper" and not user.active:
             return False
         return needs_renewal(
             record.token_obtained_at, record.token_expires_at, self._now()
@@ -235,6 +245,9 @@ class Rechecks:
             after, hush = before, None
             if self._is_due(user, before, why):
                 after, hush = await self._ask_if_it_may(user, before)
+            if after.login_at != before.login_at:
+                # a new login meanwhile: the old one's end is not theirs
+                before = after
             if not is_known(user):
                 return Standing("unknown")
             return self._settle(user, before, after, hush)
@@ -243,19 +256,22 @@ class Rechecks:
         self, user: User, record: AuthRecord
     ) -> tuple[AuthRecord, Hush | None]:
         """Return the record after a question, and why there is no new word in it."""
-        if not self._line.may_ask():
+        if not await self._line.may_ask_soon():
             return record, self._line.hush
         try:
             after = await self._asker.ask(record, lambda new: self._save(user, new))
         except HushError as error:
             iam_metrics.answers[error.hush] += 1
-            return self._records.peek(user) or record, error.hush
+            if error.hush == "client-refused":
+                # it may be about them after all: somebody else is to find out
+                self._pauses.lengthen(user.id)
+            return await self._records.load(user) or record, error.hush
         except UnverifiedError as error:
             self._log.error("the IAM's word about %s: %s", user.name, error)
             iam_metrics.answers["unverified"] += 1
-            self._tried_at[user.id] = self._now()
-            return self._records.peek(user) or record, "silent"
-        self._tried_at.pop(user.id, None)
+            self._pauses.lengthen(user.id)
+            return await self._records.load(user) or record, "silent"
+        self._pauses.end(user.id)
         iam_metrics.answers[after.word.refusal or "groups"] += 1
         if self._asker.token_to_probe:
             self._start(self._asker.probe())
@@ -264,7 +280,7 @@ class Rechecks:
     async def _store(self, user: User, record: AuthRecord) -> AuthRecord:
         """Return what is stored in the end: a login in the meantime is younger."""
         status, _ = self._judge(user, record.word, None)
-        noted = replace(record, word=note_decision(record.word, status))
+        noted = replace(record, word=note_decision(record.word, status, self._bounds()))
         if await self._save(user, noted) or not is_known(user):
             return noted
         return await self._records.load(user) or noted
@@ -305,7 +321,7 @@ class Rechecks:
         """Make the hub's groups what the word and today's file say, if they are not."""
         status, access = self._judge(user, record.word, hush)
         standing = Standing(status, record.word.checked_at)
-        noted = replace(record, word=note_decision(record.word, status))
+        noted = replace(record, word=note_decision(record.word, status, self._bounds()))
         now = (access.facility, noted.word, status)
         last = self._settled.get(user.id)
         if noted != record:

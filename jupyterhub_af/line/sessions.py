@@ -29,27 +29,31 @@ class _Open:
 _open: WeakKeyDictionary[asyncio.AbstractEventLoop, _Open] = WeakKeyDictionary()
 
 
-def session_for(url: str) -> tuple[aiohttp.ClientSession, str]:
+def session_for(
+    url: str, *, is_anew: bool = False
+) -> tuple[aiohttp.ClientSession, str]:
     """Return the session of an address, and what its paths are appended to.
 
-    An address is ``unix:/path/of/socket`` or ``http://host:port``.
+    An address is ``unix:/path/of/socket`` or ``http://host:port``. ``is_anew``: one that
+    makes a connection for each question, for what must not be sent twice.
     """
     loop = asyncio.get_running_loop()
     if loop not in _open:
         sessions: dict[str, aiohttp.ClientSession] = {}
         _open[loop] = _Open(sessions, loop.create_task(_keep(sessions)))
     sessions = _open[loop].sessions
-    if url not in sessions:
-        sessions[url] = _make_session(url)
+    key = f"anew {url}" if is_anew else url
+    if key not in sessions:
+        sessions[key] = _make_session(url, is_anew=is_anew)
     base = "http://localhost" if url.startswith(_UNIX) else url.rstrip("/")
-    return sessions[url], base
+    return sessions[key], base
 
 
-def _make_session(url: str) -> aiohttp.ClientSession:
+def _make_session(url: str, *, is_anew: bool) -> aiohttp.ClientSession:
     connector: aiohttp.BaseConnector = (
-        aiohttp.UnixConnector(path=url.removeprefix(_UNIX))
+        aiohttp.UnixConnector(path=url.removeprefix(_UNIX), force_close=is_anew)
         if url.startswith(_UNIX)
-        else aiohttp.TCPConnector()
+        else aiohttp.TCPConnector(force_close=is_anew)
     )
     return aiohttp.ClientSession(
         connector=connector,

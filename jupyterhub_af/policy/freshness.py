@@ -3,7 +3,8 @@
 Pure: the last *word* of the IAM, the facility's bounds and the time go in, a status comes
 out. A word is *young* until ``recheck_seconds`` after it; until then nobody asks again.
 Later it is asked for anew, and while the IAM says nothing the old word holds to the end of
-the grace. Nothing widens by itself: a person who was out is in again by a young word only.
+the grace. Nothing widens by itself: a person who was out is in again by a younger word of
+the IAM's, or by an edit of the facility file that ends what an edit of it began.
 
 Times are seconds since 1970. A clock that was put back makes words old, never young.
 """
@@ -41,6 +42,11 @@ class Bounds:
     grace_seconds: float
 
     @property
+    def most_seconds(self) -> float:
+        """Return how old a word may be in an outage."""
+        return max(self.grace_seconds, self.recheck_seconds)
+
+    @property
     def early_seconds(self) -> float:
         """Return how long before the bound the keeper may ask."""
         return min(EARLY_SHARE * self.recheck_seconds, LONGEST_EARLY_SECONDS)
@@ -51,7 +57,8 @@ class Word:
     """What the IAM last said of a person.
 
     ``checked_at`` is when it last named their groups, ``answered_at`` when it last said
-    anything definite of them. ``is_out`` says whether they could not log in by it.
+    anything definite of them. ``is_out`` says whether they could not log in by it, and
+    ``outlived`` which grace it was too old for: it stays so, whatever a clock says later.
     """
 
     groups: frozenset[str] = frozenset()
@@ -59,6 +66,7 @@ class Word:
     answered_at: float | None = None
     refusal: WordRefusal | None = None
     is_out: bool = False
+    outlived: float | None = None
 
 
 def is_young(word: Word, bounds: Bounds, now: float, *, early: bool = False) -> bool:
@@ -81,6 +89,7 @@ def hear_groups(word: Word, groups: frozenset[str], now: float) -> Word:
         checked_at=at,
         answered_at=_later(word.answered_at, now),
         refusal=None,
+        outlived=None,
     )
 
 
@@ -108,24 +117,34 @@ def judge(
 ) -> RecheckStatus:
     """Return how a person stands; ``is_allowed``: by the word's groups and today's file.
 
-    ``hush`` says why there is no younger word, where somebody asked for one.
+    ``hush`` says why there is no younger word, where somebody asked for one. What the file
+    alone took away it may give back, also in an outage: the groups are the IAM's still.
     """
     if word.refusal is not None:
         return word.refusal
     if word.checked_at is None:
         return "expired"
-    if is_young(word, bounds, now):
-        return "allowed" if is_allowed else "denied"
-    if word.is_out or not is_allowed:
+    if not is_allowed:
         return "denied"
-    age = now - word.checked_at
-    most = max(bounds.grace_seconds, bounds.recheck_seconds)
-    return "expired" if age > most else hush or "allowed"
+    if _is_outlived(word, word.checked_at, bounds, now):
+        return "expired"
+    return "allowed" if is_young(word, bounds, now) else hush or "allowed"
 
 
-def note_decision(word: Word, status: RecheckStatus) -> Word:
+def _is_outlived(word: Word, checked_at: float, bounds: Bounds, now: float) -> bool:
+    most = bounds.most_seconds
+    was_outlived = word.outlived is not None and most <= word.outlived
+    return was_outlived or now - checked_at > most
+
+
+def note_decision(word: Word, status: RecheckStatus, bounds: Bounds) -> Word:
     """Return the word with what was decided by it."""
-    return replace(word, is_out=status not in HOLDING)
+    outlived = word.outlived
+    if status in HOLDING:
+        outlived = None
+    elif status == "expired":
+        outlived = max(outlived or 0.0, bounds.most_seconds)
+    return replace(word, is_out=status not in HOLDING, outlived=outlived)
 
 
 def needs_renewal(

@@ -26,6 +26,10 @@ CLIENT_ID = "the-hub"
 CLIENT_SECRET = "the-hubs-secret-0123456789"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 Json = dict[str, Any]
+DEAD_TOKEN = {
+    "error": "invalid_token",
+    "error_description": "Invalid refresh token: token not found",
+}
 
 
 @functools.cache
@@ -210,7 +214,8 @@ class FakeIAM:
             return web.json_response(self.refuse_grant[1], status=self.refuse_grant[0])
         found = self._refresh_tokens.get(form["refresh_token"])
         if found is None:
-            return web.json_response({"error": "invalid_grant"}, status=400)
+            # as INDIGO IAM does, and not by the standard
+            return web.json_response(DEAD_TOKEN, status=401)
         person, scope = found
         if self.clears_tokens:
             self._access_tokens.clear()

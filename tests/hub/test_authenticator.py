@@ -41,6 +41,7 @@ async def test_student_logs_in_and_the_hub_knows_what_it_must(hub, iam, service)
         "token_expires_at": now + 3599,
         "scope": ["openid", "profile", "email", "offline_access"],
         "iss": iam.issuer,
+        "client_id": "the-hub",
         "sub": "80e5fb8d",
         "groups": ["hackathon", "hackathon/students"],
     }

@@ -6,7 +6,7 @@ import asyncio
 import json
 
 import pytest
-from refresh_world import CLIENT_SUSPENDED, RECHECK, SUSPENDED, make_service
+from refresh_world import CLIENT_SUSPENDED, GRACE, RECHECK, SUSPENDED, make_service
 from sign_in_world import ADMIN
 
 pytestmark = [
@@ -16,6 +16,7 @@ pytestmark = [
 ]
 ROUTE = "api/af/recheck"
 ME = {"user": "student1"}
+OTHER = {"preferred_username": "other1"}
 
 
 async def recheck(here, token, body=ME):
@@ -66,7 +67,7 @@ async def test_silence_and_a_refused_client_are_told_apart(hub, visit, iam):
     assert (await recheck(here, token)).json() == said
     iam.refuse_grant = None
     iam.status["/token"] = (502, "")
-    here.clock.pass_by(5)
+    here.clock.pass_by(10)
     await recheck(here, token)
     await here.rechecks.settled()
     assert (await recheck(here, token)).json() == {**said, "status": "silent"}
@@ -83,6 +84,44 @@ async def test_an_edited_file_is_heard_of_without_asking_the_iam(hub, visit, iam
     assert (await recheck(here, token)).json()["status"] == "allowed"
     assert here.groups() == ["hackathon", "hackathon/students"]
     assert iam.grants == []
+
+
+async def test_an_edit_that_is_taken_back_restores_in_an_outage_too(hub, visit, iam):
+    here, other = await visit(), await visit({**OTHER, "groups": ["cygno"]}, "sub-2")
+    here.clock = other.clock
+    token = make_service(hub)
+    iam.person.claims["groups"] = ["zoo"]
+    other.clock.pass_by(RECHECK)
+    assert (await recheck(other, token, {"user": "other1"})).json()[
+        "status"
+    ] == "denied"
+    iam.status["/token"] = iam.status["/.well-known/openid-configuration"] = (503, "")
+    await recheck(here, token)
+    text = hub.facility_file.read_text()
+    hub.facility_file.write_text(text.replace("[hackathon, cygno]", "[cygno]"))
+    for _ in range(2):
+        assert (await recheck(here, token)).json()["status"] == "denied"
+        assert here.groups() == []
+        here.clock.pass_by(RECHECK)
+    hub.facility_file.write_text(text)
+    assert (await recheck(here, token)).json()["status"] == "silent"
+    assert here.groups() == ["hackathon", "hackathon/students"]
+    assert (await here.page(), await here.api()) == (200, 200)
+    # whom the IAM's word put out is out still
+    answer = (await recheck(other, token, {"user": "other1"})).json()
+    assert (answer["status"], other.groups()) == ("denied", [])
+
+
+async def test_whose_grace_ended_reads_that_and_of_no_lost_group(hub, visit, iam):
+    here = await visit()
+    token = make_service(hub)
+    here.clock.pass_by(GRACE + 1)
+    iam.status["/token"] = (500, "")
+    for _ in range(3):
+        assert (await recheck(here, token)).json()["status"] == "expired"
+        why = str(here.rechecks.explain(here.user))
+        assert "has not answered for a long time" in why
+        here.clock.pass_by(RECHECK)
 
 
 async def test_people_whom_nobody_knows_are_said_to_be_unknown(hub, visit):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from fake_iam import DEAD_TOKEN
 from prometheus_client import REGISTRY, generate_latest
 from refresh_world import AUP, CLIENT_SUSPENDED, GRACE, RECHECK, SUSPENDED
 from sign_in_world import ADMIN, STUDENT, Page, assert_secrets_unlogged
@@ -74,6 +75,9 @@ async def test_a_client_that_hangs_up_cancels_nothing(hub, visit, iam):
         pytest.param(
             (400, {"error": "invalid_grant"}), "login-needed", False, id="revoked"
         ),
+        pytest.param(
+            (401, DEAD_TOKEN), "login-needed", False, id="revoked, in the IAM's words"
+        ),
     ],
 )
 async def test_a_refusal_of_the_person_ends_everything_at_once(
@@ -138,7 +142,7 @@ async def test_a_refused_client_locks_nobody_out_and_raises_the_alarm(hub, visit
     assert iam.refreshes() == 1
     assert "af_iam_client_refused 1.0" in generate_latest(REGISTRY).decode()
     iam.refuse_grant = None
-    here.clock.pass_by(5)
+    here.clock.pass_by(10)
     await here.page()
     await here.rechecks.settled()
     assert (await here.state())["checked_at"] == here.clock.at

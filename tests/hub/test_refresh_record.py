@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from refresh_world import RECHECK, SUSPENDED
+from refresh_world import GRACE, RECHECK, SUSPENDED
 from sign_in_world import STUDENT
 from sqlalchemy.exc import OperationalError
 
@@ -89,6 +89,23 @@ async def test_a_database_that_refuses_the_write_harms_nobody(
     assert (await here.state())["checked_at"] == here.clock.at
     lines = [r.getMessage() for r in hub.log.records]
     assert any("goes on from memory" in line for line in lines)
+
+
+async def test_a_flight_in_vain_ends_no_login_that_came_meanwhile(hub, visit, iam):
+    here = await visit()
+    here.clock.pass_by(GRACE + RECHECK)
+    iam.hanging["/token"] = waits = asyncio.Event()
+    flight = asyncio.create_task(here.rechecks.look(here.user))
+    await iam.is_hanging.wait()
+    iam.hanging.clear()
+    async with hub.browser() as other:
+        assert (await other.log_in()).status_code == 200
+    iam.status["/token"] = (503, "")
+    waits.set()
+    assert (await flight).status == "allowed"
+    assert (await here.page(), here.groups()) == (200, sorted(STUDENT["groups"]))
+    lines = [r.getMessage() for r in hub.log.records]
+    assert not any("ended the access" in line for line in lines)
 
 
 async def test_a_person_deleted_during_a_flight_is_unknown(hub, visit, iam):

@@ -93,6 +93,7 @@ async def test_addresses_do_not_share_a_session():
     second, other_base = session_for("http://127.0.0.1:9/")
     assert first is not second
     assert session_for("unix:/a")[0] is first
+    assert session_for("unix:/a", is_anew=True)[0] is not first
     assert (base, other_base) == ("http://localhost", "http://127.0.0.1:9")
 
 

@@ -46,10 +46,50 @@ def test_what_a_word_of_some_age_means(age, allowed, hush, status):
     assert judge(OLD, BOUNDS, 1000 + age, is_allowed=allowed, hush=hush) == status
 
 
-def test_who_was_out_is_in_again_by_a_young_word_only():
-    out = note_decision(OLD, "denied")
-    assert judge(out, BOUNDS, 1400, is_allowed=True, hush="silent") == "denied"
-    assert judge(out, BOUNDS, 1100, is_allowed=True) == "allowed"
+@pytest.mark.parametrize("age", [100, 400])
+def test_an_edit_that_is_taken_back_restores_whom_it_put_out(age):
+    now = 1000 + age
+    out = note_decision(OLD, "denied", BOUNDS)
+    assert judge(out, BOUNDS, now, is_allowed=False, hush="silent") == "denied"
+    assert judge(out, BOUNDS, now, is_allowed=True, hush="silent") in HOLDING
+
+
+def test_who_is_out_by_the_grace_stays_so_whatever_a_clock_says():
+    out = note_decision(OLD, "expired", BOUNDS)
+    for age in (28801, 10**6, 400, 0, -9999):
+        now = 1000 + age
+        assert judge(out, BOUNDS, now, is_allowed=True, hush="silent") == "expired"
+    back = hear_groups(out, frozenset({"a"}), 90000)
+    assert judge(back, BOUNDS, 90000, is_allowed=True) == "allowed"
+
+
+def test_a_grace_that_an_edit_shortened_and_gave_back_restores():
+    short = Bounds(300, 0)
+    assert judge(OLD, short, 1400, is_allowed=True, hush="silent") == "expired"
+    out = note_decision(OLD, "expired", short)
+    assert judge(out, BOUNDS, 1400, is_allowed=True, hush="silent") == "silent"
+    held = note_decision(out, "silent", BOUNDS)
+    assert judge(held, BOUNDS, 1500, is_allowed=True, hush="silent") == "silent"
+
+
+@given(
+    st.floats(0, 1e6),
+    st.lists(st.floats(0, 1e5), max_size=5),
+    st.booleans(),
+    st.sampled_from([None, "silent", "client-refused"]),
+)
+def test_while_nothing_but_time_changes_the_end_has_one_reason(
+    age, steps, is_allowed, hush
+):
+    word, now, ends = OLD, 1000 + age, set()
+    for step in [0, *steps]:
+        now += step
+        status = judge(word, BOUNDS, now, is_allowed=is_allowed, hush=hush)
+        word = note_decision(word, status, BOUNDS)
+        if status not in HOLDING:
+            ends.add(status)
+        assert not ends or status in ends
+    assert len(ends) <= 1
 
 
 def test_a_grace_of_nothing_still_leaves_the_time_between_two_rechecks():
@@ -119,10 +159,13 @@ class Membership(RuleBasedStateMachine):
         self.confirmed_at = self.now
         self.hush = None
         self.status = "allowed"
+        # what has happened since the last look
+        self.is_edited = self.is_younger = False
         self._look()
 
     def _look(self) -> None:
-        before, was = self.word, self.status
+        was, self.is_edited, is_edited = self.status, False, self.is_edited
+        is_younger, self.is_younger = self.is_younger, False
         self.status = judge(
             self.word,
             BOUNDS,
@@ -131,8 +174,8 @@ class Membership(RuleBasedStateMachine):
             hush=self.hush,
         )
         if was not in HOLDING and self.status in HOLDING:
-            assert is_young(before, BOUNDS, self.now)
-        self.word = note_decision(self.word, self.status)
+            assert is_younger or (is_edited and was == "denied")
+        self.word = note_decision(self.word, self.status, BOUNDS)
 
     @rule(seconds=st.floats(0, 20000, allow_nan=False))
     def time_passes(self, seconds: float) -> None:
@@ -143,7 +186,7 @@ class Membership(RuleBasedStateMachine):
     def the_iam_names_groups(self, groups: frozenset[str]) -> None:
         self.hush = None
         self.word = hear_groups(self.word, groups, self.now)
-        self.confirmed_at = self.now
+        self.confirmed_at, self.is_younger = self.now, True
         self._look()
         assert self.status == ("allowed" if groups & self.allowed else "denied")
 
@@ -153,6 +196,14 @@ class Membership(RuleBasedStateMachine):
         self.word = hear_refusal(self.word, refusal, self.now)
         self._look()
         assert self.status == refusal
+
+    @rule(seconds=st.floats(0, 50000, allow_nan=False))
+    def the_clock_is_put_back(self, seconds: float) -> None:
+        was, before = self.status, self.now
+        self.now -= seconds
+        self._look()
+        assert was in HOLDING or self.status == was
+        self.now = before
 
     @rule(hush=st.sampled_from(["silent", "client-refused"]))
     def the_iam_says_nothing(self, hush: str) -> None:
@@ -165,7 +216,7 @@ class Membership(RuleBasedStateMachine):
 
     @rule(groups=st.sets(st.sampled_from("abc"), min_size=1))
     def the_file_is_edited(self, groups: set[str]) -> None:
-        self.allowed = groups
+        self.allowed, self.is_edited = groups, True
         self._look()
 
     @invariant()

@@ -24,6 +24,17 @@ function toAudience(audience) {
   return names.length === 1 ? names[0] : names;
 }
 
+/** Answer a refresh token that is dead as IAM does: with a bearer token's error. */
+function refuseAsIAM(ctx) {
+  // the library's own refusal; those of provider.mjs are IAM's already
+  if (ctx.body?.error_description !== 'grant request is invalid') return;
+  ctx.status = 401;
+  ctx.body = {
+    error: 'invalid_token',
+    error_description: 'Invalid refresh token: token not found',
+  };
+}
+
 export class Shape {
   constructor({
     config, accounts, keys, store, counts,
@@ -96,6 +107,7 @@ export class Shape {
     await next();
     const { grant_type: grantType, audience } = ctx.oidc?.body ?? {};
     if (grantType) this.counts.noteGrant(grantType);
+    if (grantType === 'refresh_token') refuseAsIAM(ctx);
     if (!ctx.body?.access_token) return;
     const { Account, AccessToken } = ctx.oidc.entities;
     const account = this.accounts.findBySub(Account.accountId);

@@ -140,7 +140,7 @@ def test_a_refresh_gives_the_groups_of_now_and_a_new_refresh_token(running):
     assert running.userinfo(answer["access_token"]).json()["groups"] == ["cygno"]
     assert answer["refresh_token"] != tokens.refresh_token
     reused = running.refresh(tokens.refresh_token)
-    assert (reused.status_code, reused.json()["error"]) == (400, "invalid_grant")
+    assert (reused.status_code, reused.json()["error"]) == (401, "invalid_token")
 
 
 @pytest.mark.parametrize(
