@@ -90,13 +90,15 @@ class Rechecks:
         self._log = log
         self._now = now
         self._asker = Asker(questions, line, facility=facility, now=now, log=log)
-        self._records = Records(log)
+        self._records = Records(log, look_again=self._look_again)
         self._renewals = Renewals(lambda u: self._start(self.look(u, "token")), now)
         self._turns: dict[int, asyncio.Lock] = {}
         self._flights: dict[int, asyncio.Task[Standing]] = {}
         self._tried_at: dict[int, float] = {}
         self._settled: dict[int, tuple[Facility, Word, RecheckStatus]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        # whose record is to be compared with what is stored, a little later
+        self._doubtful: set[int] = set()
 
     async def look(self, user: User, why: Why = "page") -> Standing:
         """Return how a person stands, after asking the IAM where that is due."""
@@ -270,18 +272,23 @@ class Rechecks:
         return await self._records.load(user) or noted
 
     async def _save(self, user: User, record: AuthRecord) -> bool:
-        is_ours = await self._records.save(user, record)
-        if not self._records.is_saved(user):
+        return await self._records.save(user, record)
+
+    def _look_again(self, user: User) -> None:
+        """Have what is stored compared with memory soon: once, however often asked."""
+        if user.id not in self._doubtful:
+            self._doubtful.add(user.id)
             later = asyncio.get_running_loop().call_later
             later(SAVE_AGAIN_SECONDS, lambda: self._start(self._save_again(user)))
-        return is_ours
 
     async def _save_again(self, user: User) -> None:
         async with self._turn_of(user):
-            if is_known(user) and not self._records.is_saved(user):
-                record = await self._records.load(user)
-                if record is not None:
-                    await self._save(user, record)
+            self._doubtful.discard(user.id)
+            if not is_known(user):
+                return
+            record = await self._records.load(user)
+            if record is not None and not self._records.is_saved(user):
+                await self._save(user, record)
 
     # what follows from it
 
