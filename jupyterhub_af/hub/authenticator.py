@@ -137,6 +137,7 @@ class IAMAuthenticator(LiveAccess, OAuthenticator):
             if not getattr(self, name):
                 msg = f"{name} must stay on."
                 raise TraitError(msg)
+        self.check_live_access()
         if not (self.client_id and self.oauth_callback_url):
             msg = (
                 "client_id and oauth_callback_url must be set as the IAM has them "

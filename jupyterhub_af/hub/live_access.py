@@ -8,10 +8,10 @@ from memory, and it alone knows when the IAM is to be asked.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from traitlets import default
+from traitlets import TraitError, default
 
 from jupyterhub_af.line.peer import PeerAwayError, PeerRefusedError
 from jupyterhub_af.policy.messages import AuditEvent
@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from jupyterhub.user import User
 
 EVERY_REQUEST = -1
+# settings of JupyterHub's (some of 6.1 alone) that would leave people in who lost access,
+# or put an older login in the place of what the engine keeps
+_SETTLED_HERE: Mapping[str, object] = {
+    "auth_refresh_age": EVERY_REQUEST,
+    "auth_refresh_strict": True,
+    "refresh_pre_spawn": False,
+    "reconcile_auth_state_hook": None,
+    "modify_auth_state_hook": None,
+}
 
 
 class AsksEarly:
@@ -65,6 +74,17 @@ class LiveAccess(FacilityAware):
     def _default_refresh_pre_spawn(self) -> bool:
         # a start asks the engine itself, and says why it is refused
         return False
+
+    def check_live_access(self) -> None:
+        """Refuse settings of the hub by which lost access would not end."""
+        for name, settled in _SETTLED_HERE.items():
+            if getattr(self, name, settled) != settled:
+                msg = (
+                    f"{name}: the facility file decides how soon lost access ends "
+                    "(iam.recheck_seconds, iam.grace_seconds). Remove this from the "
+                    "hub's configuration."
+                )
+                raise TraitError(msg)
 
     def iam(self) -> IAMClient:
         """Return the one client of the IAM."""
