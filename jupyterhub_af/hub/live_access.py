@@ -24,7 +24,7 @@ from .hand_outs import AccessToken, HandOuts
 from .iam_client import IAMClient
 from .iam_line import IAMLine
 from .iam_questions import IAMQuestions
-from .rechecks import Rechecks, Standing, Why
+from .rechecks import Rechecks, Standing
 
 if TYPE_CHECKING:
     from jupyterhub.handlers import BaseHandler
@@ -40,15 +40,6 @@ _SETTLED_HERE: Mapping[str, object] = {
     "reconcile_auth_state_hook": None,
     "modify_auth_state_hook": None,
 }
-
-
-class AsksEarly:
-    """Be a handler that asks for the keeper, a little before a re-check is due.
-
-    It asks so about the person in question only, not about who calls.
-    """
-
-    asks_early = False
 
 
 class LiveAccess(FacilityAware):
@@ -133,12 +124,10 @@ class LiveAccess(FacilityAware):
         return self._rechecks
 
     async def refresh_user(
-        self, user: User, handler: BaseHandler | None = None, **_: Any
+        self, user: User, _handler: BaseHandler | None = None, **_: Any
     ) -> bool:
         """Tell whether somebody may go on; the engine has settled groups and all else."""
-        is_early = isinstance(handler, AsksEarly) and handler.asks_early
-        why: Why = "keeper" if is_early else "page"
-        return (await self.rechecks.look(user, why)).holds
+        return (await self.rechecks.look(user)).holds
 
     async def confirm_for_start(self, user: User) -> Standing:
         """Return how somebody stands, by groups young enough to start a server by."""
