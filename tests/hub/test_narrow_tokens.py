@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from fake_iam import sign
 
 from jupyterhub_af.hub.hand_outs import NarrowRefusedError
 from jupyterhub_af.hub.iam_http import IAMAwayError
@@ -76,6 +77,19 @@ async def test_a_wider_answer_is_refused_and_its_refresh_token_kept(hub, visit):
     after = await visited.state()
     assert after["refresh_token"] != before["refresh_token"]
     assert await visited.page() == 200
+
+
+async def test_a_token_that_ignores_the_audience_is_refused(hub, visit):
+    visited = await visit()
+    before = await visited.state()
+    # as INDIGO IAM's own form, of a version that does not know the parameter
+    wide = sign({"scope": "openid"}, hub.iam.keys[hub.iam.kid], {"alg": "RS256"})
+    hub.iam.change_answer = lambda answer: {**answer, "access_token": wide}
+    with pytest.raises(NarrowRefusedError, match="wider"):
+        await ask(visited)
+    after = await visited.state()
+    assert after["refresh_token"] != before["refresh_token"]
+    assert after["access_token"] == before["access_token"]
 
 
 async def test_a_client_that_may_not_is_refused_and_locks_nobody_out(hub, visit):

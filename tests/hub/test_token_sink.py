@@ -119,6 +119,32 @@ async def test_withdrawing_removes_every_file_and_leaves_the_folder(sink):
     assert await sink.look(PLACE) is None
 
 
+async def test_a_put_that_is_cancelled_while_the_disk_is_slow_leaves_nothing_behind(
+    sink, monkeypatch
+):
+    await sink.prepare(PLACE)
+    rename, has_begun, goes_on = os.rename, threading.Event(), threading.Event()
+
+    def rename_late(*names, **folders):
+        has_begun.set()
+        assert goes_on.wait(20)
+        rename(*names, **folders)
+
+    monkeypatch.setattr(os, "rename", rename_late)
+    put = asyncio.create_task(sink.put(PLACE, "the-token", LIFE))
+    await asyncio.to_thread(has_begun.wait, 20)
+    put.cancel()
+    withdrawal = asyncio.create_task(sink.withdraw(PLACE))
+    with pytest.raises(asyncio.CancelledError):
+        await put
+    # whatever it can do before the disk goes on, it has done
+    await asyncio.wait([withdrawal], timeout=0.2)
+    goes_on.set()
+    await withdrawal
+    await sink.look(PLACE)
+    assert contents(sink) == {}
+
+
 async def test_withdrawing_what_never_was_makes_nothing(sink):
     await sink.withdraw(PLACE)
     assert await sink.look(PLACE) is None
