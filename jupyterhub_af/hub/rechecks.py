@@ -43,6 +43,7 @@ from .iam_metrics import iam_metrics
 from .iam_questions import IAMQuestions
 from .id_token import UnverifiedError
 from .narrow import Narrower
+from .narrow_refusals import NarrowRefusals
 from .renewals import Renewals
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Rechecks:
         self._asker = Asker(questions, line, facility=facility, now=now, log=log)
         self._records = Records(log, look_again=self._look_again)
         self._renewals = Renewals(lambda u: self._start(self.look(u, "token")), now)
+        self._refusals = NarrowRefusals(now)
         self._turns: dict[int, asyncio.Lock] = {}
         self._flights: dict[int, asyncio.Task[Standing]] = {}
         self._tried_at: dict[int, float] = {}
@@ -348,4 +350,6 @@ class Rechecks:
         )
 
     def _narrower(self, user: User) -> Narrower:
-        return Narrower(self._questions, self._line, self.in_turn, user, self._now)
+        return Narrower(
+            self._questions, self._line, self.in_turn, user, self._refusals, self._now
+        )
