@@ -165,6 +165,13 @@ class Rechecks:
         """Look now whether a silent IAM answers again."""
         await self._line.knock_once()
 
+    def forget(self, user: User) -> None:
+        """Forget somebody whom the hub deletes, and their tokens first of all."""
+        self._records.forget(user)
+        self._refusals.forget_person(user.id)
+        self._renewals.stop(user.id)
+        self._settled.pop(user.id, None)
+
     def close(self) -> None:
         """Stop what goes on by itself."""
         self._line.close()
@@ -287,6 +294,7 @@ class Rechecks:
         async with self._turn_of(user):
             self._doubtful.discard(user.id)
             if not is_known(user):
+                self.forget(user)
                 return
             record = await self._records.load(user)
             if record is not None and not self._records.is_saved(user):
@@ -320,8 +328,10 @@ class Rechecks:
         if noted != record:
             self._records.keep(user, noted)
         if last is None or last[0] is not now[0] or last[1:] != now[1:]:
-            settle_person(user, access if standing.holds else None, self._log)
-            self._settled[user.id] = now
+            if settle_person(user, access if standing.holds else None, self._log):
+                self._settled[user.id] = now
+            else:
+                self._settled.pop(user.id, None)
         self._tell(user, before, noted, status)
         return standing
 

@@ -8,7 +8,7 @@ import os
 import pytest
 from jupyterhub.crypto import CryptKeeper
 from refresh_world import RECHECK, SUSPENDED
-from sign_in_world import STUDENT
+from sign_in_world import ADMIN, STUDENT
 from sqlalchemy.exc import OperationalError
 
 from jupyterhub_af.hub import rechecks
@@ -121,6 +121,64 @@ async def later(monkeypatch):
 async def ask_narrow(here) -> None:
     authenticator = here.hub.app.authenticator
     await authenticator.narrow_token(here.user, "https://se.example.org", ("openid",))
+
+
+async def test_groups_that_the_database_refused_are_stored_as_soon_as_it_does(
+    hub, visit, iam, monkeypatch
+):
+    here = await visit({**ADMIN, "groups": ["hackathon", *ADMIN["groups"]]})
+    assert here.user.admin
+    iam.person.claims["groups"] = ["hackathon"]
+    here.clock.pass_by(RECHECK)
+
+    def refuse() -> None:
+        raise OperationalError("UPDATE", {}, Exception("database is locked"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hub.app.db, "commit", refuse)
+        assert (await here.rechecks.look(here.user)).status == "allowed"
+        assert (await here.rechecks.look(here.user)).status == "allowed"
+    assert here.user.admin
+    here.clock.pass_by(1)
+    assert (await here.rechecks.look(here.user)).status == "allowed"
+    assert (here.user.admin, here.groups()) == (False, ["hackathon"])
+    assert iam.refreshes() == 1
+
+
+async def test_one_look_is_waiting_however_often_the_database_refuses(
+    hub, visit, iam, later, monkeypatch
+):
+    here = await visit()
+    commit = hub.app.db.commit
+
+    def refuse() -> None:
+        raise OperationalError("UPDATE", {}, Exception("disk is full"))
+
+    later.clear()
+    monkeypatch.setattr(hub.app.db, "commit", refuse)
+    for _ in range(3):
+        here.clock.pass_by(RECHECK)
+        assert (await here.rechecks.look(here.user)).status == "allowed"
+    assert len(later) == 1
+    later.pop()()
+    await here.rechecks.settled()
+    assert len(later) == 1
+    monkeypatch.setattr(hub.app.db, "commit", commit)
+    later.pop()()
+    await here.rechecks.settled()
+    assert (await here.state())["checked_at"] == here.clock.at
+
+
+async def test_nothing_is_kept_of_a_person_who_was_deleted(hub, visit, iam):
+    here = await visit()
+    here.clock.pass_by(RECHECK)
+    assert await here.page() == 200
+    await here.rechecks.settled()
+    assert here.rechecks.peek(here.user) is not None
+    hub.app.authenticator.delete_user(here.user)
+    # what is stored is not looked for
+    assert here.rechecks.peek(here.user) is None
+    hub.app.users.delete(here.user)
 
 
 @pytest.mark.parametrize(
