@@ -8,8 +8,8 @@ never undone; and what could not be written is kept in memory until it can be.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from cryptography.fernet import InvalidToken
@@ -29,8 +29,9 @@ _MOST_TRIES = 3
 class AuthRecord:
     """A login, with the tokens of now. Times are seconds since 1970.
 
-    ``login_at`` tells one login of a person from the next. ``client_id`` is whose tokens
-    they are at the IAM; empty in a record of an earlier version.
+    ``login_at`` tells one login of a person from the next, ``revision`` what was stored
+    of one login from what was stored of it before. ``client_id`` is whose tokens they are
+    at the IAM; empty in a record of an earlier version.
     """
 
     access_token: str | None = field(repr=False)
@@ -44,6 +45,7 @@ class AuthRecord:
     token_obtained_at: float | None = None
     token_expires_at: float | None = None
     client_id: str = ""
+    revision: int = field(default=0, compare=False)
 
 
 def to_auth_state(record: AuthRecord) -> dict[str, Any]:
@@ -65,6 +67,7 @@ def to_auth_state(record: AuthRecord) -> dict[str, Any]:
         "auth_time": record.auth_time,
         "token_obtained_at": record.token_obtained_at,
         "token_expires_at": record.token_expires_at,
+        "revision": record.revision,
     }
 
 
@@ -92,6 +95,7 @@ def parse_auth_state(state: Mapping[str, Any] | None) -> AuthRecord | None:
         token_obtained_at=state.get("token_obtained_at"),
         token_expires_at=state.get("token_expires_at"),
         client_id=str(state.get("client_id") or ""),
+        revision=int(state.get("revision") or 0),
     )
 
 
@@ -110,10 +114,20 @@ def is_known(user: User) -> bool:
 
 
 class Records:
-    """The records of one hub's people. Anybody may read; who writes has the person's turn."""
+    """The records of one hub's people. Anybody may read; who writes has the person's turn.
 
-    def __init__(self, log: logging.Logger) -> None:
+    ``look_again`` is to be told of a person whose record was written, or could not be:
+    it calls ``load`` a little later, and ``save`` where memory alone has the newest.
+    """
+
+    def __init__(
+        self,
+        log: logging.Logger,
+        *,
+        look_again: Callable[[User], None] = lambda user: None,
+    ) -> None:
         self._log = log
+        self._look_again = look_again
         self._kept: dict[int, _Kept] = {}
 
     def peek(self, user: User) -> AuthRecord | None:
@@ -130,8 +144,8 @@ class Records:
     def keep(self, user: User, record: AuthRecord) -> None:
         """Keep in memory what a restart would find out again by itself."""
         kept = self._kept.get(user.id)
-        if kept is not None:
-            kept.record = record
+        if kept is not None and kept.record is not None:
+            kept.record = replace(record, revision=kept.record.revision)
 
     async def load(self, user: User) -> AuthRecord | None:
         """Return the record: memory's where that is newer than what is stored."""
@@ -145,7 +159,8 @@ class Records:
                 break
         before = self._kept.get(user.id)
         if before and before.record and _is_older(found, before.record):
-            self._kept[user.id] = _Kept(stored, before.record, is_saved=False)
+            # the hub wrote an earlier text again, with the newest of its own keys
+            self._keep(user, _Kept(stored, before.record, is_saved=False))
             return before.record
         self._kept[user.id] = _Kept(stored, found)
         return found
@@ -166,9 +181,10 @@ class Records:
         """Write a record in place of what was loaded; False: another login took the place."""
         for _ in range(_MOST_TRIES):
             kept = self._kept.setdefault(user.id, _Kept(None, None))
+            record = _next(record, kept.record)
             text = await encrypt(to_auth_state(record))
             if not is_known(user):
-                self._kept.pop(user.id, None)
+                self.forget(user)
                 return False
             if kept.record is not None and kept.record.login_at != record.login_at:
                 return False
@@ -179,8 +195,16 @@ class Records:
             found = await self.load(user)
             if found is not None and found.login_at != record.login_at:
                 return False
-        self._kept[user.id] = _Kept(user.encrypted_auth_state, record, is_saved=False)
+        self._keep(user, _Kept(user.encrypted_auth_state, record, is_saved=False))
         return True
+
+    def forget(self, user: User) -> None:
+        """Forget somebody who is no longer one of the hub's."""
+        self._kept.pop(user.id, None)
+
+    def _keep(self, user: User, kept: _Kept) -> None:
+        self._kept[user.id] = kept
+        self._look_again(user)
 
     def _write(self, user: User, record: AuthRecord, text: bytes) -> None:
         before = user.encrypted_auth_state
@@ -189,18 +213,24 @@ class Records:
             user.db.commit()
         except SQLAlchemyError as error:
             user.db.rollback()
-            self._kept[user.id] = _Kept(before, record, is_saved=False)
+            self._keep(user, _Kept(before, record, is_saved=False))
             self._log.error(
                 "could not store the login of %s, which goes on from memory (%s)",
                 user.name,
                 type(error).__name__,
             )
         else:
-            self._kept[user.id] = _Kept(text, record)
+            self._keep(user, _Kept(text, record))
 
 
 def _is_older(found: AuthRecord | None, kept: AuthRecord) -> bool:
     """Tell whether what is stored is an earlier state of the login in memory."""
     if found is None or found.login_at != kept.login_at:
         return False
-    return (found.token_obtained_at or 0) < (kept.token_obtained_at or 0)
+    return found.revision < kept.revision
+
+
+def _next(record: AuthRecord, before: AuthRecord | None) -> AuthRecord:
+    """Return the record as it is to be stored: later than all of its login before."""
+    last = record.revision if before is None else before.revision
+    return replace(record, revision=last + 1)

@@ -43,6 +43,7 @@ from .sign_in import IAMCallbackHandler, IAMLoginHandler, nonce_of
 
 if TYPE_CHECKING:
     from jupyterhub.handlers import BaseHandler
+    from jupyterhub.user import User
 
 # settings of the hub that would decide beside the facility file
 _DECIDED_BY_FACILITY = (
@@ -137,6 +138,7 @@ class IAMAuthenticator(LiveAccess, OAuthenticator):
             if not getattr(self, name):
                 msg = f"{name} must stay on."
                 raise TraitError(msg)
+        self.check_live_access()
         if not (self.client_id and self.oauth_callback_url):
             msg = (
                 "client_id and oauth_callback_url must be set as the IAM has them "
@@ -166,6 +168,11 @@ class IAMAuthenticator(LiveAccess, OAuthenticator):
                 log=self.log,
             )
         return self._iam
+
+    def delete_user(self, user: User) -> None:
+        """Forget somebody whom the hub deletes."""
+        super().delete_user(user)
+        self.rechecks.forget(user)
 
     async def find_iam(self) -> None:
         """Find where to send people; ``SignInError`` if the IAM does not answer."""

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from jupyterhub.user import User
 
 
-def settle_person(user: User, access: Access | None, log: logging.Logger) -> None:
+def settle_person(user: User, access: Access | None, log: logging.Logger) -> bool:
     """Give a person what their access says, and nothing (None) to whom it ended.
 
-    A database that refuses the write is only logged: who decides goes by the access.
+    False: the database refused the write, which is to be tried again. Who decides goes
+    by the access meanwhile.
     """
     groups = access.identity.groups if access else frozenset()
     is_admin = access.admin if access else False
@@ -32,3 +33,5 @@ def settle_person(user: User, access: Access | None, log: logging.Logger) -> Non
         log.error(
             "could not store the groups of %s (%s)", user.name, type(error).__name__
         )
+        return False
+    return True

@@ -8,10 +8,10 @@ from memory, and it alone knows when the IAM is to be asked.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from traitlets import default
+from traitlets import TraitError, default
 
 from jupyterhub_af.line.peer import PeerAwayError, PeerRefusedError
 from jupyterhub_af.policy.messages import AuditEvent
@@ -26,22 +26,22 @@ from .iam_client import IAMClient
 from .iam_line import IAMLine
 from .iam_metrics import iam_metrics
 from .iam_questions import IAMQuestions
-from .rechecks import Rechecks, Standing, Why
+from .rechecks import Rechecks, Standing
 
 if TYPE_CHECKING:
     from jupyterhub.handlers import BaseHandler
     from jupyterhub.user import User
 
 EVERY_REQUEST = -1
-
-
-class AsksEarly:
-    """Be a handler that asks for the keeper, a little before a re-check is due.
-
-    It asks so about the person in question only, not about who calls.
-    """
-
-    asks_early = False
+# settings of JupyterHub's (some of 6.1 alone) that would leave people in who lost access,
+# or put an older login in the place of what the engine keeps
+_SETTLED_HERE: Mapping[str, object] = {
+    "auth_refresh_age": EVERY_REQUEST,
+    "auth_refresh_strict": True,
+    "refresh_pre_spawn": False,
+    "reconcile_auth_state_hook": None,
+    "modify_auth_state_hook": None,
+}
 
 
 class LiveAccess(FacilityAware):
@@ -67,6 +67,17 @@ class LiveAccess(FacilityAware):
     def _default_refresh_pre_spawn(self) -> bool:
         # a start asks the engine itself, and says why it is refused
         return False
+
+    def check_live_access(self) -> None:
+        """Refuse settings of the hub by which lost access would not end."""
+        for name, settled in _SETTLED_HERE.items():
+            if getattr(self, name, settled) != settled:
+                msg = (
+                    f"{name}: the facility file decides how soon lost access ends "
+                    "(iam.recheck_seconds, iam.grace_seconds). Remove this from the "
+                    "hub's configuration."
+                )
+                raise TraitError(msg)
 
     def iam(self) -> IAMClient:
         """Return the one client of the IAM."""
@@ -126,12 +137,10 @@ class LiveAccess(FacilityAware):
             )
 
     async def refresh_user(
-        self, user: User, handler: BaseHandler | None = None, **_: Any
+        self, user: User, _handler: BaseHandler | None = None, **_: Any
     ) -> bool:
         """Tell whether somebody may go on; the engine has settled groups and all else."""
-        is_early = isinstance(handler, AsksEarly) and handler.asks_early
-        why: Why = "keeper" if is_early else "page"
-        return (await self.rechecks.look(user, why)).holds
+        return (await self.rechecks.look(user)).holds
 
     async def confirm_for_start(self, user: User) -> Standing:
         """Return how somebody stands, by groups young enough to start a server by."""

@@ -20,6 +20,7 @@ from .iam_line import HushError, IAMLine
 from .iam_questions import IAMQuestions
 from .id_token import UnverifiedError
 from .narrow_grant import EXCHANGE, Narrowed, NarrowRequest, TooWideError, narrow
+from .narrow_refusals import NarrowRefusals, Question
 
 if TYPE_CHECKING:
     from jupyterhub.user import User
@@ -36,6 +37,7 @@ class Narrower:
     line: IAMLine
     in_turn: InTurn
     user: User
+    refusals: NarrowRefusals
     now: Callable[[], float] = time.time
 
     async def __call__(self, audience: str, scopes: tuple[str, ...]) -> AccessToken:
@@ -44,12 +46,21 @@ class Narrower:
         refused: list[NarrowRefusedError] = []
 
         async def act(record: AuthRecord) -> AuthRecord:
+            if record.issuer != self.questions.iam.issuer or record.word.is_out:
+                return record
+            question = Question(self.user.id, record.login_at, audience, scopes)
+            self.refusals.check(question)
             try:
                 answer = await self._ask(record, audience, scopes)
-            except TooWideError as error:
-                # the refresh token that came with it is the one to go on with
+            except NarrowRefusedError as error:
+                self.refusals.note(question, error)
                 refused.append(error)
-                return _keep(record, error.refresh_token)
+                # the refresh token that came with a wider one is the one to go on with
+                rotated = (
+                    error.refresh_token if isinstance(error, TooWideError) else None
+                )
+                return _keep(record, rotated)
+            self.refusals.forget(question)
             found.append(answer.tokens)
             return _keep(record, answer.refresh_token)
 
@@ -65,9 +76,6 @@ class Narrower:
         self, record: AuthRecord, audience: str, scopes: tuple[str, ...]
     ) -> Narrowed:
         token = record.access_token
-        if record.issuer != self.questions.iam.issuer or record.word.is_out:
-            msg = "There is no login to make a token of."
-            raise NarrowRefusedError(msg)
         request = NarrowRequest(token or "", record.refresh_token, audience, scopes)
         if not self.line.may_ask():
             msg = "the IAM does not answer"

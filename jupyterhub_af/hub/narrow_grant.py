@@ -105,10 +105,11 @@ def _forms(request: NarrowRequest, *, can_exchange: bool) -> Iterator[Form]:
 
 
 def is_narrow(tokens: Tokens, request: NarrowRequest) -> bool:
-    """Tell whether a token is no wider than asked for, as far as it can be seen.
+    """Tell whether a token is no wider than asked for.
 
     Without a word about scopes the answer means those that were asked for (RFC 6749,
-    section 5.1). The audience shows in a token that can be read, and nowhere else.
+    section 5.1). The audience must show in the token itself: one without it is good
+    everywhere, and one that cannot be read may be.
     """
     if tokens.access_token == request.access_token:
         return False
@@ -118,7 +119,7 @@ def is_narrow(tokens: Tokens, request: NarrowRequest) -> bool:
         if any(not set(scopes) <= set(request.scopes) for scopes in said):
             return False
     audience = _words(claims.get("aud"))
-    return not (request.audience and set(audience) - {request.audience})
+    return not request.audience or audience == (request.audience,)
 
 
 def _words(value: object) -> tuple[str, ...]:

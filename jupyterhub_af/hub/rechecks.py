@@ -43,6 +43,7 @@ from .iam_metrics import iam_metrics
 from .iam_questions import IAMQuestions
 from .id_token import UnverifiedError
 from .narrow import Narrower
+from .narrow_refusals import NarrowRefusals
 from .pauses import FIRST_SECONDS, Pauses
 from .renewals import Renewals
 
@@ -89,13 +90,16 @@ class Rechecks:
         self._log = log
         self._now = now
         self._asker = Asker(questions, line, facility=facility, now=now, log=log)
-        self._records = Records(log)
+        self._records = Records(log, look_again=self._look_again)
         self._renewals = Renewals(lambda u: self._start(self.look(u, "token")), now)
+        self._refusals = NarrowRefusals(now)
         self._turns: dict[int, asyncio.Lock] = {}
         self._flights: dict[int, asyncio.Task[Standing]] = {}
         self._pauses = Pauses(now)
         self._settled: dict[int, tuple[Facility, Word, RecheckStatus]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        # whose record is to be compared with what is stored, a little later
+        self._doubtful: set[int] = set()
 
     async def look(self, user: User, why: Why = "page") -> Standing:
         """Return how a person stands, after asking the IAM where that is due."""
@@ -167,6 +171,13 @@ class Rechecks:
     async def knock(self) -> None:
         """Look now whether a silent IAM answers again."""
         await self._line.knock_once()
+
+    def forget(self, user: User) -> None:
+        """Forget somebody whom the hub deletes, and their tokens first of all."""
+        self._records.forget(user)
+        self._refusals.forget_person(user.id)
+        self._renewals.stop(user.id)
+        self._settled.pop(user.id, None)
 
     def close(self) -> None:
         """Stop what goes on by itself."""
@@ -286,18 +297,24 @@ class Rechecks:
         return await self._records.load(user) or noted
 
     async def _save(self, user: User, record: AuthRecord) -> bool:
-        is_ours = await self._records.save(user, record)
-        if not self._records.is_saved(user):
+        return await self._records.save(user, record)
+
+    def _look_again(self, user: User) -> None:
+        """Have what is stored compared with memory soon: once, however often asked."""
+        if user.id not in self._doubtful:
+            self._doubtful.add(user.id)
             later = asyncio.get_running_loop().call_later
             later(SAVE_AGAIN_SECONDS, lambda: self._start(self._save_again(user)))
-        return is_ours
 
     async def _save_again(self, user: User) -> None:
         async with self._turn_of(user):
-            if is_known(user) and not self._records.is_saved(user):
-                record = await self._records.load(user)
-                if record is not None:
-                    await self._save(user, record)
+            self._doubtful.discard(user.id)
+            if not is_known(user):
+                self.forget(user)
+                return
+            record = await self._records.load(user)
+            if record is not None and not self._records.is_saved(user):
+                await self._save(user, record)
 
     # what follows from it
 
@@ -327,8 +344,10 @@ class Rechecks:
         if noted != record:
             self._records.keep(user, noted)
         if last is None or last[0] is not now[0] or last[1:] != now[1:]:
-            settle_person(user, access if standing.holds else None, self._log)
-            self._settled[user.id] = now
+            if settle_person(user, access if standing.holds else None, self._log):
+                self._settled[user.id] = now
+            else:
+                self._settled.pop(user.id, None)
         self._tell(user, before, noted, status)
         return standing
 
@@ -357,4 +376,6 @@ class Rechecks:
         )
 
     def _narrower(self, user: User) -> Narrower:
-        return Narrower(self._questions, self._line, self.in_turn, user, self._now)
+        return Narrower(
+            self._questions, self._line, self.in_turn, user, self._refusals, self._now
+        )

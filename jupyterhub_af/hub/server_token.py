@@ -205,10 +205,12 @@ class ServerToken:
                 else access
             )
         except NarrowRefusedError as error:
-            self._log.warning(
-                "no token for %s: %s", self.held.title, type(error).__name__
-            )
-            await self._tell(explain_refused(self._facility(), self.held.title))
+            words = explain_refused(self._facility(), self.held.title)
+            if str(words) != self._words:
+                self._log.warning(
+                    "no token for %s: %s", self.held.title, type(error).__name__
+                )
+            await self._tell(words)
         except AFError:
             # the IAM is silent: the next look says so, should it become late
             return

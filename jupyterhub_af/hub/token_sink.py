@@ -81,6 +81,7 @@ class FileTokenSink(TokenSink):
         self._root = root
         # a server's token is one thing: nobody withdraws between two of its files
         self._turn = asyncio.Lock()
+        self._works: set[asyncio.Task[None]] = set()
 
     def path(self, place: Place) -> Path:
         """Return the folder that the server sees."""
@@ -129,8 +130,22 @@ class FileTokenSink(TokenSink):
         return TokenLife(expires_at - lifetime, expires_at)
 
     async def _in_turn(self, place: Place, act: _Act) -> None:
+        """Do one thing at a time; who is cancelled meanwhile does not give the turn away."""
+        work = asyncio.create_task(self._do(place, act))
+        self._works.add(work)
+        work.add_done_callback(self._forget)
+        await asyncio.shield(work)
+
+    async def _do(self, place: Place, act: _Act) -> None:
         async with self._turn:
+            # a thread goes on also where who waits for it has been cancelled
             await asyncio.to_thread(self._act, place, act)
+
+    def _forget(self, work: asyncio.Task[None]) -> None:
+        self._works.discard(work)
+        if not work.cancelled():
+            # where nobody waits any more nobody else asks for it
+            work.exception()
 
     def _act(self, place: Place, act: _Act) -> None:
         try:

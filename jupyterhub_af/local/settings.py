@@ -35,6 +35,9 @@ PROFILE_SCOPES = {
     # them too, and is then longer than a header may be
     "aarc": (),
 }
+# what the demo facility's profiles want of a server's token, which a login has to ask
+# for; an IAM of somebody's own may not know it, and would then log nobody in
+DEMO_SCOPES = ("storage.read:/",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,12 @@ class Choices:
         return "DEBUG" if self.debug else "INFO"
 
 
+def login_scopes(iam_profile: str, *, is_demo: bool) -> list[str]:
+    """Return what people are logged in for; ``is_demo``: at the demo IAM."""
+    more = DEMO_SCOPES if is_demo else ()
+    return [*SCOPE, *PROFILE_SCOPES[iam_profile], *more]
+
+
 def write_settings(layout: Layout, choices: Choices, ports: Sequence[int]) -> None:
     """Write the settings file of this run, for its owner alone; a port for each of PORTS."""
     if not choices.client.client_id or choices.client.secret_file is None:
@@ -88,7 +97,7 @@ def write_settings(layout: Layout, choices: Choices, ports: Sequence[int]) -> No
         "facility_file": str(choices.facility_file.resolve()),
         "issuer": choices.client.issuer,
         "client_id": choices.client.client_id,
-        "scope": [*SCOPE, *PROFILE_SCOPES[choices.iam_profile]],
+        "scope": login_scopes(choices.iam_profile, is_demo=bool(choices.client.issuer)),
         "client_secret_file": str(choices.client.secret_file.resolve()),
         "service_socket": str(layout.service_socket),
         "agent_socket": str(layout.agent_socket),

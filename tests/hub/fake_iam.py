@@ -221,7 +221,7 @@ class FakeIAM:
             self._access_tokens.clear()
         if self.rotates:
             del self._refresh_tokens[form["refresh_token"]]
-        tokens = self._tokens({"scope": form.get("scope", scope)}, person, scope)
+        tokens = self._tokens({"scope": scope, **form}, person, scope)
         if not self.rotates:
             self._refresh_tokens.pop(tokens["refresh_token"])
             tokens["refresh_token"] = form["refresh_token"]
@@ -233,7 +233,7 @@ class FakeIAM:
         person = self._access_tokens.get(form["subject_token"])
         if not self.may_exchange or person is None:
             return web.json_response({"error": "unauthorized_client"}, status=401)
-        access = secrets.token_urlsafe(24)
+        access = self._access_token(form.get("audience"))
         self._access_tokens[access] = person
         self.secrets.append(access)
         narrow = {"access_token": access, "token_type": "Bearer", "expires_in": 600}
@@ -259,6 +259,14 @@ class FakeIAM:
         """Return how many refresh grants were asked for."""
         return sum(form["grant_type"] == "refresh_token" for form in self.grants)
 
+    def _access_token(self, audience: str | None) -> str:
+        """Return a new token; it can be read where it is for one audience."""
+        if not audience:
+            return secrets.token_urlsafe(24)
+        claims = {"aud": audience, "jti": secrets.token_urlsafe(24)}
+        header = {"alg": "RS256", "kid": self.kid}
+        return sign(claims, self.keys[self.kid], header)
+
     def _tokens(
         self, query: dict[str, str], person: FakeAccount, scope: str = ""
     ) -> Json:
@@ -274,7 +282,8 @@ class FakeIAM:
         }
         header = {"alg": "RS256", "kid": self.kid}
         id_token = sign(self.change_claims(claims), self.keys[self.kid], header)
-        access, refresh = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        access = self._access_token(query.get("audience"))
+        refresh = secrets.token_urlsafe(24)
         self._access_tokens[access] = person
         self._refresh_tokens[refresh] = (person, scope or query["scope"])
         self.secrets += [access, refresh, id_token, id_token.split(".")[1][:60]]

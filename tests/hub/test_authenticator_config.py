@@ -90,6 +90,26 @@ def test_half_a_client_is_refused(make, traits, words):
         make(**traits).check_allow_config()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("auth_refresh_age", 0),
+        ("auth_refresh_age", 3600),
+        ("auth_refresh_strict", False),
+        ("refresh_pre_spawn", True),
+        ("reconcile_auth_state_hook", lambda *_: {}),
+        ("modify_auth_state_hook", lambda *_: {}),
+    ],
+)
+def test_settings_that_would_leave_people_in_who_lost_access_are_refused(
+    make, name, value
+):
+    if not IAMAuthenticator.class_traits().get(name):
+        pytest.skip("this JupyterHub has no such setting")
+    with pytest.raises(TraitError, match=f"^{name}: .*Remove this"):
+        make(**{name: value}).check_allow_config()
+
+
 def test_secret_in_the_environment_is_refused(make, monkeypatch):
     monkeypatch.setenv("OAUTH_CLIENT_SECRET", "abc")
     with pytest.raises(TraitError, match="client_secret_file") as caught:

@@ -16,17 +16,22 @@ from jupyterhub_af.hub.narrow_grant import (
     narrow,
 )
 
+AUDIENCE = "https://se.example.org"
 SCOPES = ("storage.read:/", "openid")
-REQUEST = NarrowRequest("wide", "refresh-1", "https://se.example.org", SCOPES)
-
-
-def tokens(access="narrow", refresh=None, scopes=("storage.read:/",)):
-    return Tokens(access, refresh, None, scopes)
+REQUEST = NarrowRequest("wide", "refresh-1", AUDIENCE, SCOPES)
 
 
 def jwt(**claims):
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"e30.{body}.c2ln"
+
+
+NARROW = jwt(aud=AUDIENCE)
+LESS = jwt(aud=AUDIENCE, jti="another")
+
+
+def tokens(access=NARROW, refresh=None, scopes=("storage.read:/",)):
+    return Tokens(access, refresh, None, scopes)
 
 
 class FakeTokenEndpoint:
@@ -48,7 +53,7 @@ class FakeTokenEndpoint:
 async def test_token_exchange_is_the_first_way():
     iam = FakeTokenEndpoint(exchange=tokens(refresh="another-line"))
     found = await narrow(iam, REQUEST, can_exchange=True)
-    assert (found.tokens.access_token, found.refresh_token) == ("narrow", "refresh-1")
+    assert (found.tokens.access_token, found.refresh_token) == (NARROW, "refresh-1")
     assert iam.forms == [
         {
             "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
@@ -83,12 +88,13 @@ async def test_a_refresh_for_less_is_the_other_way_and_keeps_a_rotated_token(ref
         pytest.param(IAMRefusedError("other", 400), id="of the scopes"),
         pytest.param(tokens("wide"), id="the wide token itself"),
         pytest.param(tokens(scopes=("storage.modify:/",)), id="a wider token"),
+        pytest.param(tokens("opaque"), id="a token that shows no audience"),
     ],
 )
 async def test_where_exchange_gives_nothing_narrow_the_refresh_does(refusal):
-    iam = FakeTokenEndpoint(exchange=refusal, refresh=tokens("less", "refresh-2"))
+    iam = FakeTokenEndpoint(exchange=refusal, refresh=tokens(LESS, "refresh-2"))
     found = await narrow(iam, REQUEST, can_exchange=True)
-    assert (found.tokens.access_token, found.refresh_token) == ("less", "refresh-2")
+    assert (found.tokens.access_token, found.refresh_token) == (LESS, "refresh-2")
 
 
 async def test_a_client_that_is_refused_is_not_asked_for_twice():
@@ -128,23 +134,32 @@ def test_nothing_secret_is_in_a_repr():
         pytest.param(jwt(scope="openid"), (), True, id="a claim with less"),
         pytest.param(jwt(scope="openid email"), (), False, id="a claim with more"),
         pytest.param(jwt(scope=["email"]), (), False, id="a claim that is a list"),
-        pytest.param(
-            jwt(aud="https://se.example.org"), (), True, id="the audience alone"
-        ),
-        pytest.param(
-            jwt(aud=["https://se.example.org"]), (), True, id="the audience in a list"
-        ),
-        pytest.param(
-            jwt(aud=["https://se.example.org", "b"]), (), False, id="one audience more"
-        ),
-        pytest.param(
-            jwt(aud="https://wlcg.cern.ch/jwt/v1/any"), (), False, id="any audience"
-        ),
         pytest.param("a.b.c", (), True, id="dots that are no claims"),
     ],
 )
-def test_a_token_is_narrow_as_far_as_it_shows(access, scopes, expected):
-    assert is_narrow(tokens(access, scopes=scopes), REQUEST) is expected
+def test_a_token_has_no_more_scopes_than_asked_for(access, scopes, expected):
+    request = NarrowRequest("wide", "refresh-1", "", SCOPES)
+    assert is_narrow(tokens(access, scopes=scopes), request) is expected
+
+
+@pytest.mark.parametrize(
+    ("access", "expected"),
+    [
+        pytest.param(jwt(aud=AUDIENCE), True, id="the audience alone"),
+        pytest.param(jwt(aud=[AUDIENCE]), True, id="the audience in a list"),
+        pytest.param(jwt(aud=[AUDIENCE, "b"]), False, id="one audience more"),
+        pytest.param(jwt(aud="b"), False, id="another audience"),
+        pytest.param(
+            jwt(aud="https://wlcg.cern.ch/jwt/v1/any"), False, id="any audience"
+        ),
+        pytest.param(jwt(scope="openid"), False, id="no audience is good everywhere"),
+        pytest.param(jwt(aud=[]), False, id="an empty list of audiences"),
+        pytest.param("opaque", False, id="a token that cannot be read"),
+        pytest.param("a.b.c", False, id="dots that are no claims"),
+    ],
+)
+def test_a_token_for_an_audience_shows_that_audience_alone(access, expected):
+    assert is_narrow(tokens(access), REQUEST) is expected
 
 
 def test_scopes_are_free_where_only_the_audience_is_wanted():

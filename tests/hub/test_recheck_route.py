@@ -137,6 +137,23 @@ async def test_a_person_without_a_login_needs_one(hub, visit):
     assert answer.json() == {"status": "login-needed", "checked_at": None}
 
 
+async def test_a_login_that_is_written_again_meanwhile_is_a_login(
+    hub, visit, monkeypatch
+):
+    here = await visit()
+    look = here.rechecks.look
+
+    async def look_and_write(user, why="page"):
+        standing = await look(user, why)
+        await user.save_auth_state(await user.get_auth_state())
+        return standing
+
+    monkeypatch.setattr(here.rechecks, "look", look_and_write)
+    here.clock.pass_by(RECHECK)
+    said = {"status": "allowed", "checked_at": here.clock.at}
+    assert (await recheck(here, make_service(hub))).json() == said
+
+
 async def test_nobody_but_the_service_may_ask(hub, visit, iam, subtests):
     here = await visit({**ADMIN, "groups": ["hackathon", *ADMIN["groups"]]})
     calls = len(iam.calls)

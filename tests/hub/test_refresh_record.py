@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
+from jupyterhub.crypto import CryptKeeper
 from refresh_world import GRACE, RECHECK, SUSPENDED
-from sign_in_world import STUDENT
+from sign_in_world import ADMIN, STUDENT
 from sqlalchemy.exc import OperationalError
+
+from jupyterhub_af.hub import rechecks
 
 pytestmark = [
     pytest.mark.hub,
@@ -106,6 +110,129 @@ async def test_a_flight_in_vain_ends_no_login_that_came_meanwhile(hub, visit, ia
     assert (await here.page(), here.groups()) == (200, sorted(STUDENT["groups"]))
     lines = [r.getMessage() for r in hub.log.records]
     assert not any("ended the access" in line for line in lines)
+
+
+@pytest.fixture
+def another_key(monkeypatch):
+    """Let the hub have two keys, as while they are changed: it then writes what it reads."""
+    keeper = CryptKeeper.instance()
+    monkeypatch.setattr(keeper, "keys", [os.urandom(32), *keeper.keys])
+
+
+@pytest.fixture
+async def later(monkeypatch):
+    """Keep what the engine would do later, for the test to do."""
+    loop, kept = asyncio.get_running_loop(), []
+    call_later = loop.call_later
+
+    def keep(delay, act, *arguments, **more):
+        if delay != rechecks.SAVE_AGAIN_SECONDS:
+            return call_later(delay, act, *arguments, **more)
+        return kept.append(act)
+
+    monkeypatch.setattr(rechecks, "SAVE_AGAIN_SECONDS", 4.75)
+    monkeypatch.setattr(loop, "call_later", keep)
+    return kept
+
+
+async def ask_narrow(here) -> None:
+    authenticator = here.hub.app.authenticator
+    await authenticator.narrow_token(here.user, "https://se.example.org", ("openid",))
+
+
+async def test_groups_that_the_database_refused_are_stored_as_soon_as_it_does(
+    hub, visit, iam, monkeypatch
+):
+    here = await visit({**ADMIN, "groups": ["hackathon", *ADMIN["groups"]]})
+    assert here.user.admin
+    iam.person.claims["groups"] = ["hackathon"]
+    here.clock.pass_by(RECHECK)
+
+    def refuse() -> None:
+        raise OperationalError("UPDATE", {}, Exception("database is locked"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hub.app.db, "commit", refuse)
+        assert (await here.rechecks.look(here.user)).status == "allowed"
+        assert (await here.rechecks.look(here.user)).status == "allowed"
+    assert here.user.admin
+    here.clock.pass_by(1)
+    assert (await here.rechecks.look(here.user)).status == "allowed"
+    assert (here.user.admin, here.groups()) == (False, ["hackathon"])
+    assert iam.refreshes() == 1
+
+
+async def test_one_look_is_waiting_however_often_the_database_refuses(
+    hub, visit, iam, later, monkeypatch
+):
+    here = await visit()
+    commit = hub.app.db.commit
+
+    def refuse() -> None:
+        raise OperationalError("UPDATE", {}, Exception("disk is full"))
+
+    later.clear()
+    monkeypatch.setattr(hub.app.db, "commit", refuse)
+    for _ in range(3):
+        here.clock.pass_by(RECHECK)
+        assert (await here.rechecks.look(here.user)).status == "allowed"
+    assert len(later) == 1
+    later.pop()()
+    await here.rechecks.settled()
+    assert len(later) == 1
+    monkeypatch.setattr(hub.app.db, "commit", commit)
+    later.pop()()
+    await here.rechecks.settled()
+    assert (await here.state())["checked_at"] == here.clock.at
+
+
+async def test_nothing_is_kept_of_a_person_who_was_deleted(hub, visit, iam):
+    here = await visit()
+    here.clock.pass_by(RECHECK)
+    assert await here.page() == 200
+    await here.rechecks.settled()
+    assert here.rechecks.peek(here.user) is not None
+    hub.app.authenticator.delete_user(here.user)
+    # what is stored is not looked for
+    assert here.rechecks.peek(here.user) is None
+    hub.app.users.delete(here.user)
+
+
+@pytest.mark.parametrize(
+    "renew", [ask_narrow, None], ids=["a narrow token's", "a re-check's"]
+)
+@pytest.mark.parametrize(
+    "is_restarted", [True, False], ids=["after a restart", "in the same hub"]
+)
+async def test_a_hub_that_writes_an_old_text_again_does_not_bring_a_dead_token_back(
+    visit, iam, another_key, later, monkeypatch, renew, is_restarted
+):
+    iam.change_discovery = lambda found: {**found, "grant_types_supported": []}
+    here = await visit()
+    save, goes_on = type(here.user).save_auth_state, asyncio.Event()
+
+    async def save_late(user, state):
+        await goes_on.wait()
+        await save(user, state)
+
+    monkeypatch.setattr(type(here.user), "save_auth_state", save_late)
+    page = asyncio.create_task(here.user.get_auth_state())
+    while not iam.grants:
+        await asyncio.sleep(0)
+        if renew:
+            await renew(here)
+        else:
+            here.clock.pass_by(RECHECK)
+            await here.rechecks.look(here.user)
+    goes_on.set()
+    await page
+    if is_restarted:
+        later.pop()()
+        await here.rechecks.settled()
+        await restart_engine(here)
+    here.clock.pass_by(RECHECK)
+    assert (await here.rechecks.look(here.user)).status == "allowed"
+    assert iam.refreshes() == 2
 
 
 async def test_a_person_deleted_during_a_flight_is_unknown(hub, visit, iam):

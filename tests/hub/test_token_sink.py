@@ -119,6 +119,34 @@ async def test_withdrawing_removes_every_file_and_leaves_the_folder(sink):
     assert await sink.look(PLACE) is None
 
 
+async def test_a_put_that_is_cancelled_while_the_disk_is_slow_leaves_nothing_behind(
+    sink, monkeypatch
+):
+    await sink.prepare(PLACE)
+    mkdir, has_begun, goes_on = os.mkdir, threading.Event(), threading.Event()
+
+    def mkdir_late(*names, **more):
+        if not has_begun.is_set():
+            has_begun.set()
+            assert goes_on.wait(20)
+        mkdir(*names, **more)
+
+    monkeypatch.setattr(os, "mkdir", mkdir_late)
+    put = asyncio.create_task(sink.put(PLACE, "the-token", LIFE))
+    await asyncio.to_thread(has_begun.wait, 20)
+    put.cancel()
+    withdrawal = asyncio.create_task(sink.withdraw(PLACE))
+    with pytest.raises(asyncio.CancelledError):
+        await put
+    # whatever it can do before the disk goes on, it has done
+    await asyncio.wait([withdrawal], timeout=0.2)
+    goes_on.set()
+    await withdrawal
+    # the thread ends before the loop does
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert contents(sink) == {}
+
+
 async def test_withdrawing_what_never_was_makes_nothing(sink):
     await sink.withdraw(PLACE)
     assert await sink.look(PLACE) is None

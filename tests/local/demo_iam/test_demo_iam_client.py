@@ -6,6 +6,9 @@ import itertools
 
 import pytest
 
+from jupyterhub_af.local.settings import login_scopes
+from jupyterhub_af.local.up import DEMO_FACILITY, load_facility
+
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 GRID_SCOPE = "openid profile offline_access storage.read:/ storage.modify:/"
@@ -118,6 +121,30 @@ def test_the_wlcg_form_names_scope_and_audience_in_the_token(start_iam):
     narrow = exchange(running, wide, scope="storage.read:/", audience=STORAGE).json()
     claims = read(running, narrow["access_token"])
     assert (claims["scope"], claims["aud"]) == ("storage.read:/", STORAGE)
+
+
+@pytest.mark.parametrize("profile", ["iam", "wlcg", "kc", "aarc"])
+def test_the_profiles_of_the_demo_facility_get_the_tokens_that_they_want(
+    start_iam, profile
+):
+    running = start_iam(profile)
+    scope = " ".join(login_scopes(profile, is_demo=True))
+    wide = running.sign_in("student1", scope=scope).answer["access_token"]
+    wishes = [p.token for p in load_facility(DEMO_FACILITY).profiles if p.token]
+    assert wishes
+    for wish in wishes:
+        narrow = exchange(
+            running, wide, scope=" ".join(wish.scopes), audience=wish.audience
+        ).json()
+        claims = read(running, narrow["access_token"])
+        assert (narrow["scope"].split(), claims["aud"]) == (
+            list(wish.scopes),
+            wish.audience,
+        )
+
+
+def test_another_iam_is_asked_for_nothing_that_it_may_not_know():
+    assert "storage.read:/" not in login_scopes("iam", is_demo=False)
 
 
 @pytest.mark.parametrize(
