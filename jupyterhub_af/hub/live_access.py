@@ -40,6 +40,8 @@ class AsksEarly:
     """
 
     asks_early = False
+    # and sooner still, since a server of the person's ends
+    asks_for_ending = False
 
 
 class LiveAccess(FacilityAware):
@@ -116,8 +118,9 @@ class LiveAccess(FacilityAware):
         self, user: User, handler: BaseHandler | None = None, **_: Any
     ) -> bool:
         """Tell whether somebody may go on; the engine has settled groups and all else."""
-        is_early = isinstance(handler, AsksEarly) and handler.asks_early
-        why: Why = "keeper" if is_early else "page"
+        why: Why = "page"
+        if isinstance(handler, AsksEarly) and handler.asks_early:
+            why = "ending" if handler.asks_for_ending else "keeper"
         return (await self.rechecks.look(user, why)).holds
 
     async def confirm_for_start(self, user: User) -> Standing:

@@ -27,11 +27,12 @@ class RecheckDoor(AsksEarly, APIHandler):
     async def post(self) -> None:
         """Answer with how the person stands."""
         self._require_service()
-        user = self.find_user(self._read_request().user)
+        request = self._read_request()
+        user = self.find_user(request.user)
         if user is None:
             self._answer(RecheckReply(status="unknown"))
             return
-        self.asks_early = True
+        self.asks_early, self.asks_for_ending = True, request.is_ending
         await self.refresh_auth(user, force=True)
         standing = self.authenticator.rechecks.peek(user)
         if standing is None:

@@ -48,9 +48,9 @@ from .renewals import Renewals
 if TYPE_CHECKING:
     from jupyterhub.user import User
 
-# who wants to know: a page or a token's holder; the keeper, who asks early; a start,
-# which waits for the truth; a token that is to be renewed
-Why = Literal["page", "keeper", "start", "token"]
+# who wants to know: a page or a token's holder; the keeper, who asks early, and sooner
+# still of whose server ends; a start, which waits for the truth; a token to be renewed
+Why = Literal["page", "keeper", "ending", "start", "token"]
 
 # a person whose answer made no sense is not asked about again before
 RETRY_SECONDS = 10.0
@@ -185,7 +185,8 @@ class Rechecks:
         pause = min(RETRY_SECONDS, bounds.recheck_seconds)
         if tried_at is not None and 0 <= now - tried_at < pause and why != "start":
             return False
-        if not is_young(record.word, bounds, now, early=why == "keeper"):
+        early, is_ending = why in ("keeper", "ending"), why == "ending"
+        if not is_young(record.word, bounds, now, early=early, is_ending=is_ending):
             return True
         return self._is_token_due(user, record, why)
 

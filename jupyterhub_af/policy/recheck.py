@@ -52,9 +52,13 @@ def to_end_rule(status: RecheckStatus) -> EndRule | None:
 
 
 class RecheckRequest(Message):
-    """service → hub: look at this person's membership again."""
+    """service → hub: look at this person's membership again.
+
+    ``is_ending``: a server of theirs ends, so that what is given back must be seen soon.
+    """
 
     user: Name
+    is_ending: bool = False
 
 
 class RecheckReply(Message):

@@ -139,9 +139,9 @@ class HubApi:
         _expect(status, 200)
         return _parse(HubPerson, body)
 
-    async def recheck(self, user: str) -> RecheckReply:
+    async def recheck(self, user: str, *, is_ending: bool = False) -> RecheckReply:
         """Have the hub look at a person's membership again."""
-        request = RecheckRequest(user=user).model_dump_json()
+        request = RecheckRequest(user=user, is_ending=is_ending).model_dump_json()
         status, body = await self._rechecks.ask("POST", "/af/recheck", body=request)
         _expect(status, 200)
         return _parse(RecheckReply, body)

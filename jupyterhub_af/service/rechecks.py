@@ -66,7 +66,12 @@ class Rechecks:
 
     def take(self, users: Collection[str]) -> None:
         """Take the whole list of who has a server or a cluster."""
-        self.schedule.take(users, self._desk.clock())
+        now = self._desk.clock()
+        self.schedule.take(users, now)
+        if not self._is_whole:
+            for ending in self._desk.endings.all:
+                if ending.user in self.schedule:
+                    self.schedule.note_ending(ending.user, now)
         self._desk.standings.forget_others(users)
         self._is_whole = True
         self._wake.set()
@@ -155,6 +160,8 @@ class Rechecks:
         try:
             if standing is not None:
                 await self._judge(standing)
+            if self._has_ending(user):
+                self.schedule.note_ending(user, self._desk.clock())
         except Exception:
             # one person of many: the next turn may go well
             self._desk.log.exception("Failed at a re-check of %s", user)
@@ -163,13 +170,17 @@ class Rechecks:
 
     async def _ask(self, user: str) -> Standing | None:
         """Return how a person stands now; None where the hub knows nobody."""
-        reply = await self._hub.recheck(user)
+        reply = await self._hub.recheck(user, is_ending=self._has_ending(user))
         self._desk.metrics.rechecks.labels(reply.status).inc()
         self._desk.standings.note(user, reply.status)
         # after it: a hub that took groups away, or gave some, says so here
         person = await self._hub.find_person(user)
         self.schedule.note(user, reply, self._desk.clock())
         return Standing(reply, person) if person else None
+
+    def _has_ending(self, user: str) -> bool:
+        """Tell whether a server of theirs ends: what is given back must be seen in time."""
+        return bool(self._desk.endings.of_person(user))
 
     def _hear(self, news: News) -> None:
         if not isinstance(news, Wanted):

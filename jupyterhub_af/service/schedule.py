@@ -113,6 +113,14 @@ class Schedule:
             person.checked_at = min(reply.checked_at, now)
         self._settle(person, self._stretch(person, reply, now), now)
 
+    def note_ending(self, user: str, now: float) -> None:
+        """Have a person looked at often, who may be given back what they lost."""
+        person = self._people.get(user)
+        if person is not None:
+            opens_at, done_at = self._regain(now)
+            person.opens_at = min(person.opens_at, opens_at)
+            person.done_at = min(person.done_at, done_at)
+
     def note_failed(self, user: str, now: float) -> None:
         """Take it that there was no answer."""
         person = self._people.get(user)
@@ -170,9 +178,7 @@ class Schedule:
         """Return when to ask again, after an answer."""
         bound = self.bounds.recheck_seconds
         if reply.status in END_RULES:
-            # a group that is given back in time must still keep the server
-            again = min(REGAIN_SECONDS, bound)
-            return now + again, now + 2 * again
+            return self._regain(now)
         if reply.status != "allowed" or person.checked_at is None:
             return self._retry(now)
         opens_at = person.checked_at + FRESH_PART * bound
@@ -181,6 +187,11 @@ class Schedule:
             opens_at, done_at = self._retry(now)
             return opens_at, max(opens_at, min(done_at, person.checked_at + bound))
         return opens_at, person.checked_at + bound
+
+    def _regain(self, now: float) -> tuple[float, float]:
+        """Return when to ask again, so that what is given back in time is seen in time."""
+        again = min(REGAIN_SECONDS, self.bounds.recheck_seconds)
+        return now + again, now + 2 * again
 
     def _retry(self, now: float) -> tuple[float, float]:
         retry = self.bounds.retry_seconds

@@ -14,6 +14,7 @@ from jupyterhub_af.policy.recheck import LoginNote
 from jupyterhub_af.service.ender import Ender
 from jupyterhub_af.service.endings import Endings
 from jupyterhub_af.service.panel import View, make_access, make_me
+from jupyterhub_af.service.rechecks import Rechecks
 from jupyterhub_af.service.refusal import RefusedError
 
 COURTESY = 300
@@ -178,6 +179,42 @@ async def test_a_group_given_back_lifts_it_and_nothing_else_does(world, run):
     await world.sweep()
     await world.recheck()
     assert endings(world) == []
+
+
+async def test_a_lost_group_is_asked_for_again_in_time_and_at_the_last_look(world, run):
+    await run(idle=None)
+    await world.recheck()
+    assert world.hub.rechecked_for_ending == []
+    world.hub.groups["anna"] = ("hackathon",)
+    await world.sweep()
+    await world.recheck()
+    assert endings(world) == [("anna", "", "withheld")]
+    for count in (1, 2):
+        await world.recheck(after=16)
+        assert world.hub.rechecked_for_ending == ["anna"] * count
+    world.clock.now += COURTESY
+    del world.hub.groups["anna"]
+    await world.ender.stop_due(world.rechecks.look)
+    assert world.hub.rechecked_for_ending == ["anna"] * 3
+    assert (endings(world), world.hub.stopped) == ([], [])
+    await world.recheck(after=20)
+    assert len(world.hub.rechecked_for_ending) == 3
+
+
+async def test_a_restart_goes_on_asking_for_whom_a_server_ends(world, run):
+    await run(idle=None)
+    world.hub.groups["anna"] = ("hackathon",)
+    await world.sweep()
+    await world.recheck()
+    asked = len(world.hub.rechecked)
+    again = Rechecks(
+        world.desk, world.keeper._hub, world.ender.judge, calls_per_second=20
+    )
+    again.take({"anna"})
+    world.clock.now += 16
+    await again.step()
+    await again.settle()
+    assert len(world.hub.rechecked) == asked + 1
 
 
 async def test_an_edited_file_is_a_look_at_everybody_at_once(world, run, tmp_path):

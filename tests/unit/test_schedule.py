@@ -204,6 +204,17 @@ def test_whoever_lost_access_is_looked_at_often_to_let_them_back_in(status):
     assert schedule.next(1030)[0] == "anna"
 
 
+def test_whoever_has_a_server_that_ends_is_looked_at_as_often():
+    schedule = Schedule(Bounds(900, 20), {})
+    schedule.take(["anna"], 1000)
+    schedule.next(1000)
+    schedule.note("anna", RecheckReply(status="allowed", checked_at=1000), 1000)
+    schedule.note_ending("anna", 1000)
+    assert schedule.next(1000) == (None, 15)
+    schedule.note("anna", RecheckReply(status="allowed", checked_at=1015), 1015)
+    assert schedule.next(1030) == (None, pytest.approx(1015 + 885 - 1030, abs=30))
+
+
 def test_whoever_has_nothing_running_any_more_is_not_asked_about():
     schedule = Schedule(Bounds(BOUND, 20), {})
     schedule.take(["anna", "bob"], 1000)
