@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jupyterhub_af.policy.access import Access, resolve_access
 from jupyterhub_af.policy.coverage import refuse_running
 from jupyterhub_af.policy.facility import Facility
+from jupyterhub_af.policy.freshness import HOLDING
 from jupyterhub_af.policy.identity import make_identity
 from jupyterhub_af.policy.messages import AuditEvent
 from jupyterhub_af.policy.recheck import END_RULES, EndRule, RecheckStatus, explain_end
@@ -112,15 +113,20 @@ class Ender:
         if status in _RULES:
             reason = explain_end(_RULES[status], access.facility, access)
             self._begin(place, start, _RULES[status], str(reason), access)
-        elif status == "allowed":
-            # a hub that lets people in whom the groups do not is right about its door
-            plan = start.plan if start and access.may_log_in else None
-            words = refuse_running(access, plan) if plan else None
-            if words is None:
-                self._lift(place)
-            else:
-                general = explain_end("withheld", access.facility, access)
-                self._begin(place, start, "withheld", f"{words} {general}", access)
+        elif status == "allowed" or (status in HOLDING and access.may_log_in):
+            # also by an older word: the file is of today, and may have been put right
+            self._judge_plan(place, start, access)
+
+    def _judge_plan(self, place: Place, start: Start | None, access: Access) -> None:
+        """End the server of who may go on if it could not be started now, else lift."""
+        # a hub that lets people in whom the groups do not is right about its door
+        plan = start.plan if start and access.may_log_in else None
+        words = refuse_running(access, plan) if plan else None
+        if words is None:
+            self._lift(place)
+        else:
+            general = explain_end("withheld", access.facility, access)
+            self._begin(place, start, "withheld", f"{words} {general}", access)
 
     def _begin(
         self,

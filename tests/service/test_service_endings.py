@@ -232,6 +232,54 @@ async def test_an_edited_file_is_a_look_at_everybody_at_once(world, run, tmp_pat
     assert endings(world) == []
 
 
+HUSHES = pytest.mark.parametrize("hush", ["silent", "client-refused"])
+WITHDRAWN = ("GW: hackathon/gw", "GW: hackathon/hep")
+
+
+@HUSHES
+async def test_a_file_put_right_during_an_outage_lifts_what_its_mistake_began(
+    world, run, tmp_path, hush
+):
+    await run(idle=None)
+    path = tmp_path / "facility.yaml"
+    path.write_text(FACILITY.replace(*WITHDRAWN))
+    await world.recheck()
+    assert endings(world) == [("anna", "", "withheld")]
+    world.hub.memberships["anna"] = {"status": hush, "checked_at": world.clock()}
+    path.write_text(FACILITY)
+    await world.recheck()
+    assert endings(world) == []
+    await world.recheck(after=COURTESY + 1)
+    assert world.hub.stopped == []
+    assert [line[0] for line in world.lines()] == ["access.end", "access.back"]
+
+
+@HUSHES
+async def test_an_edit_during_an_outage_ends_what_it_withdraws(
+    world, run, tmp_path, hush
+):
+    await run(idle=None)
+    world.hub.memberships["anna"] = {"status": hush, "checked_at": world.clock()}
+    await world.recheck()
+    path = tmp_path / "facility.yaml"
+    path.write_text(FACILITY.replace(*WITHDRAWN))
+    await world.recheck()
+    assert endings(world) == [("anna", "", "withheld")]
+    await world.recheck(after=COURTESY + 1)
+    assert world.hub.stopped == [("anna", "")]
+
+
+@HUSHES
+async def test_whoever_the_corrected_file_lets_in_again_goes_on_in_an_outage(
+    world, lost, hush
+):
+    # the hub says that they hold, and knows their groups again
+    world.hub.give_back("anna")
+    world.hub.memberships["anna"] = {"status": hush, "checked_at": world.clock()}
+    await world.recheck(after=20)
+    assert endings(world) == []
+
+
 # restarts, failures
 
 
