@@ -54,7 +54,8 @@ def to_end_rule(status: RecheckStatus) -> EndRule | None:
 class RecheckRequest(Message):
     """service → hub: look at this person's membership again.
 
-    ``is_ending``: a server of theirs ends, so that what is given back must be seen soon.
+    ``is_ending``: ask the IAM by a word that is young still, since a server of theirs
+    ends and what is given back must be seen soon; or since many words get old at once.
     """
 
     user: Name
