@@ -123,6 +123,8 @@ class FakeHub(FakePeer):
         self.memberships: dict[str, dict[str, object]] = {}
         self.groups: dict[str, tuple[str, ...]] = {}
         self.rechecked: list[str] = []
+        # those of whom the keeper said that a server ends
+        self.rechecked_for_ending: list[str] = []
         self.recheck_fault: int | None = None
         self.clock = time.time
         # what happens when a membership is asked for
@@ -176,8 +178,11 @@ class FakeHub(FakePeer):
             return self.answer(method, path, token)
         if token != SERVICE_TOKEN:
             return 403, {}
-        user = json.loads(body)["user"]
+        request = json.loads(body)
+        user = request["user"]
         self.rechecked.append(user)
+        if request["is_ending"]:
+            self.rechecked_for_ending.append(user)
         self.when_rechecked(user)
         if self.recheck_fault is not None:
             return self.recheck_fault, {}

@@ -91,15 +91,22 @@ def edited(*edits: tuple[str, str]) -> str:
     return text
 
 
-def access_of(person: str, facility: Facility | None = None) -> Access:
-    identity = make_identity(person, PEOPLE[person])
+def access_of(
+    person: str, facility: Facility | None = None, *, name: str = ""
+) -> Access:
+    identity = make_identity(name or person, PEOPLE[person])
     return resolve_access(facility or demo_facility(), identity)
 
 
-def plan_of(person: str, facility: Facility | None = None, **choice: str) -> ServerPlan:
-    """Return the plan of a demo person's choice, with numbers as a register gives."""
+def plan_of(
+    person: str, facility: Facility | None = None, *, name: str = "", **choice: str
+) -> ServerPlan:
+    """Return the plan of a demo person's choice, with numbers as a register gives.
+
+    ``name``: of somebody with the same groups.
+    """
     facility = facility or demo_facility()
-    access = access_of(person, facility)
+    access = access_of(person, facility, name=name)
     selection = select(access, choice)
     groups = groups_of(mounts_of(facility, access, selection.profile))
     gids = {group: FIRST_GROUP_GID + n for n, group in enumerate(groups)}

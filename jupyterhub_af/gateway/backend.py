@@ -53,7 +53,7 @@ from .authenticator import ServerUser
 from .endings import Endings
 from .heartbeat import Heartbeat, clamp, read_heartbeat
 from .ledger import Ledger
-from .options import check_keys, make_options, to_size
+from .options import check_keys, make_options, read_count, to_size
 from .routes import add_routes
 from .teller import Teller
 
@@ -225,7 +225,14 @@ class FacilityBackend(Backend):
         found = grant_clusters(access, plan)
         if isinstance(found, Sentence):
             raise _refusal(found)
+        await self._refuse_ending(user.name, plan.server_name)
         return found
+
+    async def _refuse_ending(self, user: str, server_name: str) -> None:
+        ending = await self.endings.of_server(user, server_name)
+        if ending is not None:
+            words = "This server is being ended, so nothing new starts in it. {reason}"
+            raise _refusal(say(words, reason=ending.reason))
 
     async def check_growth(self, user: models.User, cluster_name: str) -> None:
         """Refuse in words more workers of a server that would get no cluster today."""
@@ -276,7 +283,7 @@ class FacilityBackend(Backend):
         if is_adapt and msg.get("maximum") is None:
             msg["maximum"] = most_workers(rule, size_of(cluster), others)
         wanted = (msg.get(key) for key in ("count", "minimum", "maximum"))
-        counts = [_read_count(count) for count in wanted if count is not None]
+        counts = [read_count(count) for count in wanted if count is not None]
         if is_adapt and (msg.get("minimum") or 0) > msg["maximum"]:
             raise PublicException("The minimum of workers is more than the maximum.")
         reason = refuse_workers(
@@ -309,9 +316,8 @@ class FacilityBackend(Backend):
         self._dashboards[cluster_name] = news.dashboard_address
         most = max(self._most_for(cluster), 0)
         wanted = self.wanted_workers(cluster_name)
-        if news.count > wanted and await self.endings.ends(
-            cluster.username, cluster.config.server_name
-        ):
+        at = (cluster.username, cluster.config.server_name)
+        if news.count > wanted and await self.endings.ends(*at):
             most = min(most, wanted)
         msg = self._clamp(cluster, news, most)
         await super().on_cluster_heartbeat(cluster_name, msg)
@@ -351,6 +357,7 @@ class FacilityBackend(Backend):
         """Stop a cluster and forget what it was granted."""
         await super().stop_cluster(cluster_name, failed=failed)
         self._grown.pop(cluster_name, None)
+        self._dashboards.pop(cluster_name, None)
         self.note_change()
 
     async def states(self) -> Clusters:
@@ -389,10 +396,3 @@ def size_of(cluster: Any) -> WorkerSize:
 def _refusal(reason: Sentence) -> PublicException:
     # a refusal travels in a line of HTTP
     return PublicException(re.sub(r"\s+", " ", str(reason)))
-
-
-def _read_count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        msg = f"{str(value)[:40]!r} is no number of workers; write a whole number."
-        raise PublicException(msg)
-    return value

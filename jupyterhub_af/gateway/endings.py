@@ -1,8 +1,8 @@
 """Which servers end because their persons lost access: the service knows.
 
-It keeps the deadline, and which tokens of such a server were good before. Asked is only
-where the hub refused a token, or a scheduler wants more workers, and an answer about a
-server holds for a moment.
+It keeps the deadline, and which tokens of such a server were good before. Asked is where the
+hub refused a token, or somebody wants more; what a scheduler wants more of, which is
+often, is answered by the word of a moment ago.
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ class Endings:
         """Return how the server ends that a token of this SHA-256 sum was of."""
         return await self._ask({"token": digest})
 
+    async def of_server(self, user: str, server_name: str) -> ServerEnding | None:
+        """Return how a server ends; None while the service is away."""
+        return await self._ask({"user": user, "server": server_name})
+
     async def ends(self, user: str, server_name: str) -> bool:
-        """Tell whether a server ends; it does not while the service is away."""
+        """Tell whether a server ends, as of a moment ago: for what comes often."""
         at, now = (user, server_name), time.monotonic()
         since, is_so = self._found.get(at, (-KEEP_SECONDS, False))
         if now - since >= KEEP_SECONDS:
-            ending = await self._ask({"user": user, "server": server_name})
-            is_so = ending is not None
+            is_so = await self.of_server(user, server_name) is not None
             if len(self._found) >= MOST_KEPT:
                 self._found.clear()
             self._found[at] = (now, is_so)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dask_gateway_server.backends.base import PublicException
 from dask_gateway_server.options import Float, Options
 
 from jupyterhub_af.policy.dask import WorkerSize, least_size
@@ -94,3 +95,11 @@ def to_size(chosen: dict[str, float]) -> WorkerSize:
 
 def _show(value: object) -> str:
     return repr(value)[:80]
+
+
+def read_count(value: object) -> int:
+    """Return a number of workers that a person asks for, or refuse it in words."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        msg = f"{str(value)[:40]!r} is no number of workers; write a whole number."
+        raise PublicException(msg)
+    return value

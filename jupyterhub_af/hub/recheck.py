@@ -15,6 +15,8 @@ from tornado import web
 
 from jupyterhub_af.policy.recheck import RecheckReply, RecheckRequest
 
+from .rechecks import Why
+
 SERVICE_NAME = "af"
 _MAX_BODY_BYTES = 4096
 
@@ -25,12 +27,14 @@ class RecheckDoor(APIHandler):
     async def post(self) -> None:
         """Answer with how the person stands."""
         self._require_service()
-        user = self.find_user(self._read_request().user)
+        request = self._read_request()
+        user = self.find_user(request.user)
         if user is None:
             self._answer(RecheckReply(status="unknown"))
             return
+        why: Why = "ending" if request.is_ending else "keeper"
         # the look's own word: what is stored may be another text again by now
-        standing = await self.authenticator.rechecks.look(user, "keeper")
+        standing = await self.authenticator.rechecks.look(user, why)
         status, at = standing.status, standing.checked_at
         self._answer(RecheckReply(status=status, checked_at=at))
 

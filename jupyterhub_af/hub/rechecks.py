@@ -50,9 +50,9 @@ from .renewals import Renewals
 if TYPE_CHECKING:
     from jupyterhub.user import User
 
-# who wants to know: a page or a token's holder; the keeper, who asks early; a start,
-# which waits for the truth; a token that is to be renewed
-Why = Literal["page", "keeper", "start", "token"]
+# who wants to know: a page or a token's holder; the keeper, who asks early, and sooner
+# still of whose server ends; a start, which waits for the truth; a token to be renewed
+Why = Literal["page", "keeper", "ending", "start", "token"]
 
 SAVE_AGAIN_SECONDS = 5.0
 
@@ -204,7 +204,8 @@ class Rechecks:
         longest = min(longest, bounds.recheck_seconds)
         if self._pauses.goes_on(user.id, most_seconds=longest):
             return False
-        if not is_young(record.word, bounds, now, early=why == "keeper"):
+        early, is_ending = why in ("keeper", "ending"), why == "ending"
+        if not is_young(record.word, bounds, now, early=early, is_ending=is_ending):
             return True
         return self._is_token_due(user, record, why)
 

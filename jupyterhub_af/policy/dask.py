@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .access import Access
+from .coverage import refuse_running
 from .facility import DaskRule
 from .plan import ServerPlan
 from .sentence import Sentence, say
@@ -57,7 +58,8 @@ class Grant:
 def grant_clusters(access: Access, plan: ServerPlan) -> Grant | Sentence:
     """Return what a server may have of clusters today, or why nothing.
 
-    The plan says which entry; today's access must still cover it and the profile.
+    The plan says which entry; today's access must still cover it, and all that the
+    server was started with, since the workers are made of the same plan.
     """
     if access.reason is not None:
         return access.reason
@@ -78,7 +80,8 @@ def grant_clusters(access: Access, plan: ServerPlan) -> Grant | Sentence:
             "then stop the server and start it again.",
             title=title,
         )
-    return entry.reason or Grant(entry.name, entry.rule)
+    refusal = entry.reason or refuse_running(access, plan)
+    return refusal or Grant(entry.name, entry.rule)
 
 
 def least_size(rule: DaskRule) -> WorkerSize:

@@ -27,7 +27,7 @@ HOLDING: frozenset[RecheckStatus] = frozenset({"allowed", "silent", "client-refu
 # the keeper asks a little before the bound, so that pages never have to
 EARLY_SHARE = 0.05
 LONGEST_EARLY_SECONDS = 15.0
-# who lost access has little time to be given it back: the keeper asks about them often
+# who lost something has little time to be given it back: the keeper asks about them often
 OUT_SECONDS = 10.0
 _CLOCK_SLACK_SECONDS = 60.0
 # a token is renewed when less than this of its life is left: more than the fifth promised
@@ -69,13 +69,23 @@ class Word:
     outlived: float | None = None
 
 
-def is_young(word: Word, bounds: Bounds, now: float, *, early: bool = False) -> bool:
-    """Tell whether a word need not be asked for again; ``early``: the keeper asks."""
+def is_young(
+    word: Word,
+    bounds: Bounds,
+    now: float,
+    *,
+    early: bool = False,
+    is_ending: bool = False,
+) -> bool:
+    """Tell whether a word need not be asked for again.
+
+    ``early``: the keeper asks; ``is_ending``: and a server of the person's ends.
+    """
     if word.answered_at is None:
         return False
     age = now - word.answered_at
     most = bounds.recheck_seconds - (bounds.early_seconds if early else 0.0)
-    if early and word.is_out:
+    if early and (word.is_out or is_ending):
         most = min(most, OUT_SECONDS)
     return -_CLOCK_SLACK_SECONDS <= age < most
 

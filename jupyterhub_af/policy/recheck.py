@@ -52,9 +52,14 @@ def to_end_rule(status: RecheckStatus) -> EndRule | None:
 
 
 class RecheckRequest(Message):
-    """service → hub: look at this person's membership again."""
+    """service → hub: look at this person's membership again.
+
+    ``is_ending``: ask the IAM by a word that is young still, since a server of theirs
+    ends and what is given back must be seen soon; or since many words get old at once.
+    """
 
     user: Name
+    is_ending: bool = False
 
 
 class RecheckReply(Message):

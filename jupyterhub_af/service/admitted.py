@@ -32,6 +32,7 @@ class Admitted:
         self._store = store
         self._places: OrderedDict[str, Place] = OrderedDict()
         self._written: dict[str, Place] = {}
+        self._missing: set[Place] = set()
 
     def load(self) -> None:
         """Read what was written down before this process started."""
@@ -57,8 +58,17 @@ class Admitted:
         return self._places.get(digest)
 
     async def write(self, live: Collection[Place]) -> None:
-        """Write down the tokens of servers that run; forget what was of others."""
-        wanted = {d: place for d, place in self._places.items() if place in live}
+        """Write down the tokens of servers that run; forget what was of others.
+
+        One list may lack a server that runs: forgotten is what two in a row lack.
+        """
+        missing = {p for p in self._places.values() if p not in live}
+        over, self._missing = missing & self._missing, missing
+        wanted = {
+            digest: place
+            for digest, place in self._places.items()
+            if place in live or (digest in self._written and place not in over)
+        }
         new = {d: p for d, p in wanted.items() if d not in self._written}
         gone = self._written.keys() - wanted.keys()
         if new or gone:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jupyterhub_af.policy.access import Access, resolve_access
 from jupyterhub_af.policy.coverage import refuse_running
 from jupyterhub_af.policy.facility import Facility
+from jupyterhub_af.policy.freshness import HOLDING
 from jupyterhub_af.policy.identity import make_identity
 from jupyterhub_af.policy.messages import AuditEvent
 from jupyterhub_af.policy.recheck import END_RULES, EndRule, RecheckStatus, explain_end
@@ -80,7 +81,7 @@ class Ender:
             start = starts.get(ending.place)
             is_other = start is not None and start.plan.start_id != ending.start_id
             if is_other or ending.place not in live.servers:
-                self._drop(ending)
+                await self._drop_if_over(ending)
         facility = (await self._desk.facility()).facility
         for place, start in starts.items():
             if place not in live.servers:
@@ -91,6 +92,13 @@ class Ender:
             # a long list keeps no request waiting
             await asyncio.sleep(0)
         await self.catch_up()
+
+    async def _drop_if_over(self, ending: Ending) -> None:
+        """Forget an ending after a look at its one server: a list may lack somebody."""
+        try:
+            await self._find_last(ending)
+        except AskError as error:
+            self._desk.log.info("Left an ending to the next sweep: %s", error)
 
     def _is_news(self, place: Place, refusal: Sentence | None) -> bool:
         ending = self._book.find(place)
@@ -112,15 +120,20 @@ class Ender:
         if status in _RULES:
             reason = explain_end(_RULES[status], access.facility, access)
             self._begin(place, start, _RULES[status], str(reason), access)
-        elif status == "allowed":
-            # a hub that lets people in whom the groups do not is right about its door
-            plan = start.plan if start and access.may_log_in else None
-            words = refuse_running(access, plan) if plan else None
-            if words is None:
-                self._lift(place)
-            else:
-                general = explain_end("withheld", access.facility, access)
-                self._begin(place, start, "withheld", f"{words} {general}", access)
+        elif status == "allowed" or (status in HOLDING and access.may_log_in):
+            # also by an older word: the file is of today, and may have been put right
+            self._judge_plan(place, start, access)
+
+    def _judge_plan(self, place: Place, start: Start | None, access: Access) -> None:
+        """End the server of who may go on if it could not be started now, else lift."""
+        # a hub that lets people in whom the groups do not is right about its door
+        plan = start.plan if start and access.may_log_in else None
+        words = refuse_running(access, plan) if plan else None
+        if words is None:
+            self._lift(place)
+        else:
+            general = explain_end("withheld", access.facility, access)
+            self._begin(place, start, "withheld", f"{words} {general}", access)
 
     def _begin(
         self,
@@ -218,15 +231,21 @@ class Ender:
     async def _look_again(self, ending: Ending, look: Look) -> Ending | None:
         """Return the ending if it still stands; a last word that is missing is no word."""
         await look(ending.user)
+        server = await self._find_last(ending)
+        last = self._book.find(ending.place)
+        return last if server is not None and _can_be_stopped(server) else None
+
+    async def _find_last(self, ending: Ending) -> HubServer | None:
+        """Return the server of an ending that still stands; without one it is forgotten."""
+        server = await self._hub.find_server(*ending.place)
+        start = await self._desk.find_start(*ending.place)
         last = self._book.find(ending.place)
         if last is None or last.start_id != ending.start_id:
             return None
-        server = await self._hub.find_server(*ending.place)
-        start = await self._desk.find_start(*ending.place)
         if server is None or (start and start.plan.start_id != ending.start_id):
             self._drop(last)
             return None
-        return last if _can_be_stopped(server) else None
+        return server
 
     async def _mark(self, ending: Ending, *, is_ending: bool) -> None:
         """Have the hub's own word about the stop be left out: ours knows the rule."""

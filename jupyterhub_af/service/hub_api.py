@@ -24,6 +24,8 @@ NEEDED_SCOPES = frozenset(
 MOST_RECHECKS = 16
 PAGINATION = "application/jupyterhub-pagination+json"
 PAGE = 200
+# people whom each page shows again of the one before
+OVERLAP = 20
 MOST_PAGES = 500
 
 Place = tuple[str, str]
@@ -111,14 +113,15 @@ class HubApi:
     async def live(self) -> Live:
         """Return all servers that run, start or stop, and the groups of their people."""
         found = Live({}, {})
-        offset: int | None = 0
+        offset = 0
         for _ in range(MOST_PAGES):
             page = await self._page(offset)
             for person in page.items:
                 _add(found, person)
-            offset = page.pagination.next.offset if page.pagination.next else None
-            if offset is None:
+            if page.pagination.next is None:
                 return found
+            # whoever stops meanwhile moves the rest up: without it somebody were in neither
+            offset = max(page.pagination.next.offset - OVERLAP, offset + 1)
         msg = f"The hub's list of servers has more than {MOST_PAGES} pages."
         raise AskError(msg)
 
@@ -139,9 +142,9 @@ class HubApi:
         _expect(status, 200)
         return _parse(HubPerson, body)
 
-    async def recheck(self, user: str) -> RecheckReply:
+    async def recheck(self, user: str, *, is_ending: bool = False) -> RecheckReply:
         """Have the hub look at a person's membership again."""
-        request = RecheckRequest(user=user).model_dump_json()
+        request = RecheckRequest(user=user, is_ending=is_ending).model_dump_json()
         status, body = await self._rechecks.ask("POST", "/af/recheck", body=request)
         _expect(status, 200)
         return _parse(RecheckReply, body)
@@ -166,8 +169,8 @@ class HubApi:
         self._asker.close()
         self._rechecks.close()
 
-    async def _page(self, offset: int | None) -> _Page:
-        query = f"?state=active&limit={PAGE}&offset={offset or 0}"
+    async def _page(self, offset: int) -> _Page:
+        query = f"?state=active&limit={PAGE}&offset={offset}"
         body = await self._get(f"/users{query}", accept=PAGINATION)
         return _parse(_Page, body)
 

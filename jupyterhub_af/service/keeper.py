@@ -95,7 +95,8 @@ class Keeper:
         starts = await self._desk.find_starts({*live.servers, *places})
         self._take(live, starts)
         await self._ender.compare(live, starts)
-        await self._desk.admitted.write(live.servers.keys())
+        ending = {ending.place for ending in self._desk.endings.all}
+        await self._desk.admitted.write(live.servers.keys() | ending)
         await self._stop_due(live.servers, starts)
         self._desk.sweeps.note_done("servers", self._desk.clock())
         if clusters is not None and self._reaper is not None:

@@ -26,6 +26,8 @@ LONGEST_WAIT_SECONDS = 5
 WRITE_SECONDS = 10
 # A person whose token was refused is looked at this often at most.
 REFUSED_SECONDS = 5
+# Whoever is wanted again during each of them is left to the turn after it.
+MOST_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,12 @@ class Rechecks:
 
     def take(self, users: Collection[str]) -> None:
         """Take the whole list of who has a server or a cluster."""
-        self.schedule.take(users, self._desk.clock())
+        now = self._desk.clock()
+        self.schedule.take(users, now)
+        if not self._is_whole:
+            for ending in self._desk.endings.all:
+                if ending.user in self.schedule:
+                    self.schedule.note_ending(ending.user, now)
         self._desk.standings.forget_others(users)
         self._is_whole = True
         self._wake.set()
@@ -117,9 +124,17 @@ class Rechecks:
             await self.look(user)
 
     async def look(self, user: str) -> bool:
-        """Ask about a person now, or wait for who does; False if there was no answer."""
-        # who stops waiting takes no question back
-        return await asyncio.shield(self._begin(user))
+        """Ask about a person now, or wait for who does; False if there was no answer.
+
+        A wish that comes meanwhile is newer than the answer: then the next one counts.
+        """
+        for _ in range(MOST_LOOKS):
+            wishes = self.schedule.wishes(user)
+            # who stops waiting takes no question back
+            is_answered = await asyncio.shield(self._begin(user))
+            if self.schedule.wishes(user) == wishes:
+                break
+        return is_answered
 
     async def stop(self) -> None:
         """Ask no more, and write down what is known."""
@@ -135,6 +150,7 @@ class Rechecks:
         if task is None:
             task = self._asking[user] = asyncio.create_task(self._look(user))
             task.add_done_callback(lambda _: self._end(user))
+            self.schedule.begin(user)
         return task
 
     def _end(self, user: str) -> None:
@@ -155,6 +171,8 @@ class Rechecks:
         try:
             if standing is not None:
                 await self._judge(standing)
+            if self._has_ending(user):
+                self.schedule.note_ending(user, self._desk.clock())
         except Exception:
             # one person of many: the next turn may go well
             self._desk.log.exception("Failed at a re-check of %s", user)
@@ -163,13 +181,18 @@ class Rechecks:
 
     async def _ask(self, user: str) -> Standing | None:
         """Return how a person stands now; None where the hub knows nobody."""
-        reply = await self._hub.recheck(user)
+        is_urgent = self._has_ending(user) or self.schedule.is_ahead(user)
+        reply = await self._hub.recheck(user, is_ending=is_urgent)
         self._desk.metrics.rechecks.labels(reply.status).inc()
         self._desk.standings.note(user, reply.status)
         # after it: a hub that took groups away, or gave some, says so here
         person = await self._hub.find_person(user)
         self.schedule.note(user, reply, self._desk.clock())
         return Standing(reply, person) if person else None
+
+    def _has_ending(self, user: str) -> bool:
+        """Tell whether a server of theirs ends: what is given back must be seen in time."""
+        return bool(self._desk.endings.of_person(user))
 
     def _hear(self, news: News) -> None:
         if not isinstance(news, Wanted):

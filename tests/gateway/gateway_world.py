@@ -105,7 +105,7 @@ class FakeNeighbours:
 
     def add_server(self, name: str, server: str = "", **changes: object) -> str:
         """Return the token of a server with the plan of a student's DODAS V5."""
-        plan = json.loads(plan_to_json(plan_of("student1")))
+        plan = json.loads(plan_to_json(plan_of("student1", name=name)))
         plan |= {"user": name, "server_name": server, "start_id": f"{name}-{server}-1"}
         self.plans[name, server] = json.dumps({**plan, **changes}).encode()
         scope = f"access:servers!server={name}/{server}"
@@ -119,6 +119,15 @@ class FakeNeighbours:
             user=name,
             server_name="",
             reason="Your groups no longer open the facility. Ask support@example.org.",
+            ends_at=time.time() + 300,
+        )
+
+    def withhold(self, name: str, server: str = "") -> None:
+        """End one server of somebody whose token goes on to be good."""
+        self.endings[f"{name}/{server}"] = ServerEnding(
+            user=name,
+            server_name=server,
+            reason="Your groups no longer open /af/collabspace/GW.",
             ends_at=time.time() + 300,
         )
 

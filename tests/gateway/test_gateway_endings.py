@@ -167,6 +167,37 @@ def test_a_group_that_is_lost_refuses_a_new_cluster_and_growth_at_once(gateway, 
     assert gateway.create(token).status_code == 201
 
 
+def test_a_lost_folder_is_given_to_no_new_worker(gateway, name):
+    token = gateway.neighbours.add_server(name)
+    cluster = gateway.make(token)
+    # another folder's group: the person may go on, and this server's folder is closed
+    hep = ["hackathon/hep" if group == "hackathon/gw" else group for group in STUDENT]
+    gateway.neighbours.tokens[token]["groups"] = hep
+    status, words = error(gateway.create(token))
+    assert (status, "/af/collabspace/GW as this server has it" in words) == (422, True)
+    assert error(scale(gateway, token, cluster, 2)) == (409, words)
+    answer = gateway.ask(
+        "POST", f"/v1/clusters/{cluster}/adapt", token, json={"maximum": 2}
+    )
+    assert error(answer) == (409, words)
+
+
+def test_nothing_new_starts_in_one_server_that_ends_while_its_person_goes_on(
+    gateway, name
+):
+    one, two = (gateway.neighbours.add_server(name, server) for server in ("", "two"))
+    cluster = gateway.make(two)
+    gateway.neighbours.withhold(name, "two")
+    words = (
+        "This server is being ended, so nothing new starts in it. Your groups no "
+        "longer open /af/collabspace/GW."
+    )
+    assert error(gateway.create(two)) == (422, words)
+    assert error(scale(gateway, two, cluster, 2)) == (409, words)
+    assert gateway.create(one).status_code == 201
+    assert gateway.ask("DELETE", f"/v1/clusters/{cluster}", two).status_code == 204
+
+
 def test_a_revoked_token_of_a_server_that_goes_on_opens_nothing(tmp_path):
     with running_gateway(tmp_path, cache_seconds=0) as gateway:
         token = gateway.neighbours.add_server("alice")

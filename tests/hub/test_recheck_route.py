@@ -9,6 +9,8 @@ import pytest
 from refresh_world import CLIENT_SUSPENDED, GRACE, RECHECK, SUSPENDED, make_service
 from sign_in_world import ADMIN
 
+from jupyterhub_af.policy.freshness import OUT_SECONDS
+
 pytestmark = [
     pytest.mark.hub,
     # JupyterHub 5.5's own event schemas
@@ -55,6 +57,20 @@ async def test_it_is_no_way_to_ask_the_iam_too_often(hub, visit, iam):
     for _ in range(20):
         here.clock.pass_by(1)
         await recheck(here, token)
+    assert iam.refreshes() == 1
+
+
+async def test_whoever_s_server_ends_is_asked_about_as_often_as_who_is_out(
+    hub, visit, iam
+):
+    here = await visit()
+    token = make_service(hub)
+    here.clock.pass_by(OUT_SECONDS + 1)
+    await recheck(here, token)
+    assert iam.refreshes() == 0
+    answer = await recheck(here, token, {**ME, "is_ending": True})
+    assert answer.json() == {"status": "allowed", "checked_at": here.clock.at}
+    await recheck(here, token, {**ME, "is_ending": True})
     assert iam.refreshes() == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,9 @@ from jupyterhub_af.policy.messages import ServerEvent
 from jupyterhub_af.policy.recheck import LoginNote
 from jupyterhub_af.service.ender import Ender
 from jupyterhub_af.service.endings import Endings
+from jupyterhub_af.service.hub_api import Live
 from jupyterhub_af.service.panel import View, make_access, make_me
+from jupyterhub_af.service.rechecks import Rechecks
 from jupyterhub_af.service.refusal import RefusedError
 
 COURTESY = 300
@@ -109,6 +112,42 @@ async def test_access_that_is_back_at_the_last_look_keeps_the_server(world, lost
     assert world.lines()[-1] == ("access.back", "anna/", "denied", "done")
 
 
+async def test_a_login_during_the_last_look_is_not_answered_by_the_older_answer(
+    world, lost
+):
+    def log_in(_user: str) -> None:
+        world.hub.when_rechecked = lambda _user: None
+        # the hub answers by what it knew before
+        loop.call_soon_threadsafe(take_login)
+        heard.wait(20)
+
+    def take_login() -> None:
+        world.desk.take_login(LoginNote(user="anna"))
+        heard.set()
+
+    loop, heard = asyncio.get_running_loop(), threading.Event()
+    answers = iter([{"status": "denied", "checked_at": world.clock()}])
+    world.clock.now += COURTESY + 1
+    world.hub.give_back("anna")
+    known = world.hub.memberships
+    world.hub.memberships = OneAnswer(next(answers))
+    world.hub.when_rechecked = log_in
+    await world.ender.stop_due(world.rechecks.look)
+    world.hub.memberships = known
+    assert (endings(world), world.hub.stopped) == ([], [])
+    assert world.lines()[-1][0] == "access.back"
+
+
+class OneAnswer(dict):
+    """What is said of anybody the first time; then nothing."""
+
+    def __init__(self, answer: dict[str, object]) -> None:
+        super().__init__(anna=answer)
+
+    def get(self, user, default=None):
+        return self.pop(user, default)
+
+
 async def test_a_new_login_gives_access_back_at_once(world, lost):
     world.hub.give_back("anna")
     world.desk.take_login(LoginNote(user="anna"))
@@ -180,6 +219,42 @@ async def test_a_group_given_back_lifts_it_and_nothing_else_does(world, run):
     assert endings(world) == []
 
 
+async def test_a_lost_group_is_asked_for_again_in_time_and_at_the_last_look(world, run):
+    await run(idle=None)
+    await world.recheck()
+    assert world.hub.rechecked_for_ending == []
+    world.hub.groups["anna"] = ("hackathon",)
+    await world.sweep()
+    await world.recheck()
+    assert endings(world) == [("anna", "", "withheld")]
+    for count in (1, 2):
+        await world.recheck(after=16)
+        assert world.hub.rechecked_for_ending == ["anna"] * count
+    world.clock.now += COURTESY
+    del world.hub.groups["anna"]
+    await world.ender.stop_due(world.rechecks.look)
+    assert world.hub.rechecked_for_ending == ["anna"] * 3
+    assert (endings(world), world.hub.stopped) == ([], [])
+    await world.recheck(after=20)
+    assert len(world.hub.rechecked_for_ending) == 3
+
+
+async def test_a_restart_goes_on_asking_for_whom_a_server_ends(world, run):
+    await run(idle=None)
+    world.hub.groups["anna"] = ("hackathon",)
+    await world.sweep()
+    await world.recheck()
+    asked = len(world.hub.rechecked)
+    again = Rechecks(
+        world.desk, world.keeper._hub, world.ender.judge, calls_per_second=20
+    )
+    again.take({"anna"})
+    world.clock.now += 16
+    await again.step()
+    await again.settle()
+    assert len(world.hub.rechecked) == asked + 1
+
+
 async def test_an_edited_file_is_a_look_at_everybody_at_once(world, run, tmp_path):
     for user in ("anna", "bob"):
         await run(user, idle=None)
@@ -192,6 +267,54 @@ async def test_an_edited_file_is_a_look_at_everybody_at_once(world, run, tmp_pat
     assert [rule for *_, rule in endings(world)] == ["withheld", "withheld"]
     path.write_text(FACILITY)
     await world.recheck()
+    assert endings(world) == []
+
+
+HUSHES = pytest.mark.parametrize("hush", ["silent", "client-refused"])
+WITHDRAWN = ("GW: hackathon/gw", "GW: hackathon/hep")
+
+
+@HUSHES
+async def test_a_file_put_right_during_an_outage_lifts_what_its_mistake_began(
+    world, run, tmp_path, hush
+):
+    await run(idle=None)
+    path = tmp_path / "facility.yaml"
+    path.write_text(FACILITY.replace(*WITHDRAWN))
+    await world.recheck()
+    assert endings(world) == [("anna", "", "withheld")]
+    world.hub.memberships["anna"] = {"status": hush, "checked_at": world.clock()}
+    path.write_text(FACILITY)
+    await world.recheck()
+    assert endings(world) == []
+    await world.recheck(after=COURTESY + 1)
+    assert world.hub.stopped == []
+    assert [line[0] for line in world.lines()] == ["access.end", "access.back"]
+
+
+@HUSHES
+async def test_an_edit_during_an_outage_ends_what_it_withdraws(
+    world, run, tmp_path, hush
+):
+    await run(idle=None)
+    world.hub.memberships["anna"] = {"status": hush, "checked_at": world.clock()}
+    await world.recheck()
+    path = tmp_path / "facility.yaml"
+    path.write_text(FACILITY.replace(*WITHDRAWN))
+    await world.recheck()
+    assert endings(world) == [("anna", "", "withheld")]
+    await world.recheck(after=COURTESY + 1)
+    assert world.hub.stopped == [("anna", "")]
+
+
+@HUSHES
+async def test_whoever_the_corrected_file_lets_in_again_goes_on_in_an_outage(
+    world, lost, hush
+):
+    # the hub says that they hold, and knows their groups again
+    world.hub.give_back("anna")
+    world.hub.memberships["anna"] = {"status": hush, "checked_at": world.clock()}
+    await world.recheck(after=20)
     assert endings(world) == []
 
 
@@ -301,6 +424,45 @@ async def test_an_ending_goes_with_its_server(world, lost):
     again = Endings(world.desk.store)
     again.load()
     assert again.all == ()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_a_list_that_lacks_a_server_moves_no_deadline(
+    world, lost, monkeypatch, count
+):
+    world.desk.admitted.note("token", ("anna", ""))
+    before = world.desk.endings.all
+    listed = world.keeper._hub.live
+
+    async def lack_anna() -> Live:
+        found = await listed()
+        return Live({}, {u: g for u, g in found.groups.items() if u != "anna"})
+
+    await world.sweep()
+    with monkeypatch.context() as patch:
+        patch.setattr(world.keeper._hub, "live", lack_anna)
+        for _ in range(count):
+            await world.sweep()
+            assert world.desk.endings.all == before
+            assert world.desk.admitted.find("token") == ("anna", "")
+    await world.sweep()
+    await world.recheck()
+    assert world.desk.endings.all == before
+    assert [line[0] for line in world.lines()] == ["access.end"]
+
+
+async def test_a_hub_that_does_not_answer_about_one_server_moves_no_deadline(
+    world, lost, monkeypatch
+):
+    before = world.desk.endings.all
+    monkeypatch.setattr(world.hub, "when_asked", lambda path: _break(world, path))
+    world.hub.servers.clear()
+    await world.sweep()
+    assert world.desk.endings.all == before
+
+
+def _break(world, path: str) -> None:
+    world.hub.fault = 500 if path.endswith("/users/anna") else None
 
 
 async def test_the_clusters_go_with_the_server(world, lost):

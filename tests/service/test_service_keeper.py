@@ -278,6 +278,20 @@ async def test_all_pages_of_the_hub_are_read(world, begin):
     assert len(world.hub.stopped) == 7
 
 
+async def test_whoever_moves_up_between_two_pages_is_in_the_list(world):
+    world.hub.page = 2
+    for number in range(4):
+        world.hub.run(f"p{number}", active_at=world.clock())
+
+    def stop_one(path: str) -> None:
+        if "offset=0" not in path:
+            world.hub.servers.pop(("p0", ""), None)
+
+    world.hub.when_asked = stop_one
+    live = await world.keeper._hub.live()
+    assert {"p1", "p2", "p3"} <= live.groups.keys()
+
+
 async def test_a_bad_page_is_no_page(world, begin):
     world.hub.page = 1
     for number in range(3):

@@ -11,11 +11,13 @@ from worlds import PEOPLE, demo_facility, edited, plan_of
 
 from jupyterhub_af.policy.access import resolve_access
 from jupyterhub_af.policy.coverage import refuse_running
+from jupyterhub_af.policy.dask import grant_clusters
 from jupyterhub_af.policy.errors import SelectionError
 from jupyterhub_af.policy.facility_text import parse_facility
 from jupyterhub_af.policy.identity import make_identity
 from jupyterhub_af.policy.plan import ServerPlan, make_plan
 from jupyterhub_af.policy.selection import select
+from jupyterhub_af.policy.sentence import Sentence
 
 ALL_GROUPS = sorted(frozenset().union(*PEOPLE.values()))
 STUDENT = PEOPLE["student1"]
@@ -26,6 +28,10 @@ def ask(plan: ServerPlan, groups, text: str = "") -> str | None:
     facility = parse_facility(text) if text else demo_facility()
     access = resolve_access(facility, make_identity(plan.user, groups))
     found = refuse_running(access, plan)
+    if plan.dask is not None:
+        # what ends a server gets no new workers either: they are made of the same plan
+        grant = grant_clusters(access, plan)
+        assert found is None or isinstance(grant, Sentence)
     return None if found is None else str(found)
 
 

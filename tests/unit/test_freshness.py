@@ -129,6 +129,13 @@ def test_who_is_out_is_asked_about_often_by_the_keeper_alone(recheck):
     assert is_young(out, bounds, 1000 + recheck - 0.1)
 
 
+@pytest.mark.parametrize("recheck", [5, 300])
+def test_whose_server_ends_is_asked_about_as_often(recheck):
+    bounds = Bounds(recheck, 0)
+    assert not is_young(OLD, bounds, 1000 + 10, early=True, is_ending=True)
+    assert is_young(OLD, bounds, 1000 + 4, early=True, is_ending=True)
+
+
 def test_a_word_from_the_future_is_asked_for_again():
     assert is_young(OLD, BOUNDS, 1000 - 59)
     assert not is_young(OLD, BOUNDS, 1000 - 61)

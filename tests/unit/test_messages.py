@@ -223,7 +223,7 @@ GOOD |= {
     AccessEvent: {"kind": "access", "end": ACCESS_END},
     TokenOfMine: MY_TOKEN,
     TokenEvent: {"kind": "token", "token": MY_TOKEN},
-    RecheckRequest: {"user": "anna"},
+    RecheckRequest: {"user": "anna", "is_ending": False},
     RecheckReply: {"status": "allowed", "checked_at": 1795000000.0},
     LoginNote: {"user": "anna"},
     ServerEnding: {

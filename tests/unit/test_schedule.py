@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyterhub_af.policy import freshness
+from jupyterhub_af.policy.freshness import Word, is_young
 from jupyterhub_af.policy.recheck import END_RULES, RecheckReply
-from jupyterhub_af.service.schedule import FRESH_PART, Bounds, Schedule
+from jupyterhub_af.service.schedule import Bounds, Schedule
 
 BOUND = 300
 STEP = 0.05
 
 
 class Hub:
-    """A hub that asks the IAM about whoever's groups are as old as 95 % of the bound."""
+    """A hub that asks the IAM as ours does, by how old a person's groups are."""
 
     def __init__(self, schedule: Schedule, checked: dict[str, float]) -> None:
         self.schedule, self.checked = schedule, dict(checked)
@@ -38,10 +40,15 @@ class Hub:
 
     def answer(self, user: str, now: float) -> None:
         self.asked.append((now, user))
-        age = now - self.checked.get(user, float("-inf"))
-        if self.status == "allowed" and age >= 0.95 * BOUND:
+        at = self.checked.get(user)
+        word = Word(checked_at=at, answered_at=at)
+        bounds = freshness.Bounds(self.schedule.bounds.recheck_seconds, 0)
+        ahead = self.schedule.is_ahead(user)
+        if self.status == "allowed" and not is_young(
+            word, bounds, now, early=True, is_ending=ahead
+        ):
             self.at_iam.append((now, user))
-            self.oldest = max(self.oldest, age if age < 1e9 else 0)
+            self.oldest = max(self.oldest, 0 if at is None else now - at)
             self.checked[user] = now
         reply = RecheckReply(status=self.status, checked_at=self.checked.get(user))
         self.schedule.note(user, reply, now)
@@ -122,6 +129,64 @@ def test_nobody_s_groups_get_older_than_they_may(ages, bound_calls):
     assert most_in_a_second(hub.asked) <= bound_calls + 1
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    bound=st.one_of(st.integers(5, 86400), st.sampled_from([5, 300, 900, 3600, 86400])),
+    ages=st.lists(st.floats(0, 0.9), min_size=1, max_size=20),
+)
+def test_no_bound_is_too_long_to_be_kept_without_a_question_for_nothing(bound, ages):
+    users = people(len(ages))
+    checked = {u: 1e6 - age * bound for u, age in zip(users, ages, strict=True)}
+    schedule = Schedule(Bounds(bound, 20), checked)
+    schedule.take(users, 1e6)
+    hub = Hub(schedule, checked)
+    hub.run(1e6, 2.5 * bound)
+    assert hub.oldest <= bound + STEP
+    # a question for nothing is one whose answer was younger than it may be
+    assert len(hub.asked) == len(hub.at_iam)
+    assert len(hub.at_iam) >= 2 * len(ages)
+
+
+@pytest.mark.parametrize(
+    ("count", "bound", "ceiling"),
+    [(150, 300, 20), (250, 300, 5), (720, 300, 5), (200, 900, 2), (100, 20, 20)],
+)
+def test_many_who_were_confirmed_in_one_moment_are_spread_and_in_time(
+    count, bound, ceiling
+):
+    users = people(count)
+    checked = dict.fromkeys(users, 1000.0)
+    schedule = Schedule(Bounds(bound, ceiling), checked)
+    schedule.take(users, 1000)
+    hub = Hub(schedule, checked)
+    now = hub.run(1000, bound)
+    assert hub.oldest <= bound
+    assert most_in_a_second(hub.asked) <= 0.6 * ceiling + 1
+    hub.run(now, bound)
+    assert hub.oldest <= bound
+    assert len(hub.at_iam) == len(hub.asked)
+    assert schedule.overdue(now + bound) == 0
+
+
+def test_what_asking_ahead_does_not_renew_keeps_nobody_else_waiting():
+    users = people(1000)
+    checked = dict.fromkeys(users, 1000.0)
+    schedule = Schedule(Bounds(BOUND, 20), checked)
+    schedule.take(users, 1000)
+    hub = Hub(schedule, checked)
+    hub.status = "denied"
+    now = 1000.0 + BOUND - 90
+    for _ in range(1000):
+        user, wait = schedule.next(now)
+        if user is None:
+            now += wait
+            continue
+        hub.asked.append((now, user))
+        reply = RecheckReply(status="allowed", checked_at=1000.0)
+        schedule.note(user, reply, now)
+    assert Counter(user for _, user in hub.asked).most_common(1)[0][1] == 1
+
+
 def test_the_oldest_comes_first():
     checked = {"new": 999.0, "old": 500.0, "older": 400.0}
     schedule = Schedule(Bounds(BOUND, 20), checked)
@@ -136,7 +201,9 @@ def test_whoever_was_checked_by_a_page_just_now_is_not_due():
     assert schedule.next(1000) == ("anna", 0)
     # a page had the IAM asked at 990
     schedule.note("anna", RecheckReply(status="allowed", checked_at=990), 1000)
-    assert schedule.next(1000) == (None, 990 + FRESH_PART * BOUND - 1000)
+    bounds = schedule.bounds
+    assert schedule.next(1000) == (None, 990 + bounds.open_seconds - 1000)
+    assert BOUND - bounds.early_seconds < bounds.open_seconds < BOUND
 
 
 def test_a_wish_comes_before_its_turn_and_is_not_lost_while_asked():
@@ -150,6 +217,16 @@ def test_a_wish_comes_before_its_turn_and_is_not_lost_while_asked():
     assert schedule.next(1001) == ("anna", 0)
     schedule.note("anna", RecheckReply(status="allowed", checked_at=1000), 1001)
     assert schedule.next(1002)[0] is None
+
+
+def test_a_wish_is_not_lost_while_asked_out_of_turn():
+    schedule = Schedule(Bounds(BOUND, 20), {"anna": 1000.0})
+    schedule.take(["anna"], 1000)
+    schedule.begin("anna")
+    schedule.want("anna", 1000)
+    assert schedule.next(1000) == (None, float("inf"))
+    schedule.note("anna", RecheckReply(status="denied", checked_at=1000), 1001)
+    assert schedule.next(1001) == ("anna", 0)
 
 
 def test_everybody_at_once_is_under_the_ceiling_still():
@@ -202,6 +279,17 @@ def test_whoever_lost_access_is_looked_at_often_to_let_them_back_in(status):
     schedule.note("anna", RecheckReply(status=status, checked_at=1000), 1000)
     assert schedule.next(1000) == (None, 15)
     assert schedule.next(1030)[0] == "anna"
+
+
+def test_whoever_has_a_server_that_ends_is_looked_at_as_often():
+    schedule = Schedule(Bounds(900, 20), {})
+    schedule.take(["anna"], 1000)
+    schedule.next(1000)
+    schedule.note("anna", RecheckReply(status="allowed", checked_at=1000), 1000)
+    schedule.note_ending("anna", 1000)
+    assert schedule.next(1000) == (None, 15)
+    schedule.note("anna", RecheckReply(status="allowed", checked_at=1015), 1015)
+    assert schedule.next(1030) == (None, pytest.approx(1015 + 885 - 1030, abs=30))
 
 
 def test_whoever_has_nothing_running_any_more_is_not_asked_about():
