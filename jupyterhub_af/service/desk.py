@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import jupyterhub_af
 from jupyterhub_af.catalogue import NOT_IN_FORCE, Catalogue, Edition
+from jupyterhub_af.line.audit import telling_of_stop
 from jupyterhub_af.line.peer import Peer
 from jupyterhub_af.policy.messages import (
     Account,
@@ -161,21 +162,29 @@ class Desk:
         self.running.see_busy(start, self.clock(), busy)
         self.changes.touch(start.plan.user, "lifetime")
 
-    async def record(self, event: AuditEvent) -> None:
-        """Keep an audit event."""
-        await self.audit.record(event)
+    async def record(self, event: AuditEvent, *, telling: str = "") -> None:
+        """Keep an audit event; of one telling the first."""
+        if not await self.audit.record(event, telling=telling):
+            return
         self.metrics.audit_events.labels(event.action, event.result).inc()
         for person in {event.actor, person_of(event.target)} - {""}:
             # who works in a group's folder is known to their streams
             whose = None if person.startswith("/") else person
             self.changes.touch(whose, "history")
 
-    async def record_told(self, event: AuditEvent) -> None:
-        """Keep what another process says, unless the keeper says it, with its rule."""
+    async def record_told(self, event: AuditEvent, *, telling: str = "") -> None:
+        """Keep what another process says; the hub knows no rule of a stop of ours."""
+        rule = self._rule_of(event, telling)
+        await self.record(event.model_copy(update={"rule": rule}), telling=telling)
+
+    def _rule_of(self, event: AuditEvent, telling: str) -> str:
+        if event.action != "server.stop" or event.actor != PROCESS:
+            return event.rule
         user, _, server_name = event.target.partition("/")
-        is_stop = event.action == "server.stop"
-        if not (is_stop and self.running.is_being_ended((user, server_name))):
-            await self.record(event)
+        ending = self.endings.find((user, server_name))
+        if ending is not None and telling_of_stop(ending.start_id) == telling:
+            return ending.stop_rule
+        return self.running.rules.get(telling, event.rule)
 
     async def health(self, *, detailed: bool) -> Health:
         """Say how the service is; what is wrong in the file only to who may know."""

@@ -137,8 +137,8 @@ def _take_name_out(row: EventRow, names: tuple[str, ...], pseudonym: str) -> Non
     if row.person in names:
         row.target = f"{pseudonym}{row.target[len(row.person) :]}"[:255]
         row.person = pseudonym
-    # a sentence may name anybody
-    row.detail = ""
+    # a sentence may name anybody, and a telling the start of a server
+    row.detail, row.telling = "", None
 
 
 def _who_deleted(session: Session, names: list[str]) -> str:

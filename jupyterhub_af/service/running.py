@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from jupyterhub_af.line.audit import telling_of_stop
 from jupyterhub_af.policy.lifetime import Activity, refuse_keep, resolve_lifetime
 from jupyterhub_af.policy.messages import Clusters, ClusterState
 from jupyterhub_af.policy.panel import Busy, Lifetime
@@ -61,6 +62,8 @@ class Running:
         self._servers: dict[Place, _Server] = {}
         self._streams: Counter[Place] = Counter()
         self._ended: OrderedDict[str, None] = OrderedDict()
+        # of stops that were asked for, by what the audit is told of them by
+        self.rules: OrderedDict[str, str] = OrderedDict()
         self.clusters: tuple[ClusterState, ...] = ()
         self.times_told = 0
 
@@ -121,18 +124,22 @@ class Running:
         if self._streams[place] <= 0:
             del self._streams[place]
 
-    def mark_ending(self, start: Start, now: float, *, is_ending: bool) -> None:
-        """Note whether a server is being stopped: from then on nothing keeps it."""
-        self._server(start, now).is_ending = is_ending
+    def mark_ending(
+        self, place: Place, start_id: str, now: float, *, rule: str | None
+    ) -> None:
+        """Note by which rule a server is being stopped: nothing keeps it; None: it is not.
+
+        The rule is remembered: the stop may come true long after the question for it.
+        """
+        self._server_at(place, start_id, now).is_ending = rule is not None
+        if rule is not None:
+            self.rules[telling_of_stop(start_id)] = rule
+        while len(self.rules) > MOST_ENDED:
+            self.rules.popitem(last=False)
 
     def is_ending(self, start: Start, now: float) -> bool:
         """Tell whether a server is being stopped."""
         return self._server(start, now).is_ending
-
-    def is_being_ended(self, place: Place) -> bool:
-        """Tell whether the keeper is stopping whatever runs in a place."""
-        server = self._servers.get(place)
-        return server is not None and server.is_ending
 
     def restart_clocks(self, now: float) -> None:
         """Count idle times from now: for a while nobody could see activity."""
@@ -177,10 +184,13 @@ class Running:
 
     def _server(self, start: Start, now: float) -> _Server:
         """Return what is known of a start; a new one is known from now on."""
-        server = self._servers.get(start.place)
-        if server is None or server.start_id != start.plan.start_id:
-            server = _Server(start.plan.start_id, known_since=now, seen_at=now)
-            self._servers[start.place] = server
+        return self._server_at(start.place, start.plan.start_id, now)
+
+    def _server_at(self, place: Place, start_id: str, now: float) -> _Server:
+        server = self._servers.get(place)
+        if server is None or server.start_id != start_id:
+            server = _Server(start_id, known_since=now, seen_at=now)
+            self._servers[place] = server
         return server
 
     def _refresh_work(self, start: Start, server: _Server, now: float) -> None:

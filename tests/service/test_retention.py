@@ -11,6 +11,7 @@ from jupyterhub_af.catalogue import Catalogue
 from jupyterhub_af.policy.messages import AccountRequest, AuditEvent
 from jupyterhub_af.service import retention
 from jupyterhub_af.service.accounts import Accounts
+from jupyterhub_af.service.admitted import Admitted
 from jupyterhub_af.service.audit import Audit
 from jupyterhub_af.service.changes import Changes
 from jupyterhub_af.service.desk import Desk
@@ -55,6 +56,7 @@ class World:
             sweeps=Sweeps(log, metrics.sweeps, sweep_seconds=30, started_at=clock()),
             secrets=Secrets(),
             endings=Endings(store),
+            admitted=Admitted(store),
             clock=clock,
         )
         self.accounts = Accounts(store, register, self.desk.audit)

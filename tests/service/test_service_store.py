@@ -39,7 +39,7 @@ def test_a_second_start_changes_nothing(store):
     store.upgrade()
     with store.read() as session:
         rows = session.execute(text("SELECT version_num FROM alembic_version"))
-        assert rows.scalars().all() == ["0005"]
+        assert rows.scalars().all() == ["0006"]
 
 
 def test_a_database_of_a_newer_version_refuses_the_start(store):
