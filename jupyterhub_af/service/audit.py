@@ -147,6 +147,11 @@ class Audit:
                 for row in _find_about(session, user, count)
             )
 
+    def name_of(self, directory: str) -> str:
+        """Return whose a directory's name is; empty if it is nobody's."""
+        with self._store.read() as session:
+            return find_name(session, directory)
+
     def last_of(self, target: str, actions: Sequence[str]) -> str:
         """Return the action of the newest event of a kind about a target; empty if none."""
         query = (
@@ -235,11 +240,30 @@ def names_of(session: Session, name: str) -> list[str]:
     return [name, *_names_before(session, name)]
 
 
+def find_name(session: Session, directory: str) -> str:
+    """Return the name of who has, or had, a directory's name; empty if it is nobody's."""
+    now = select(AccountRow.name).where(AccountRow.slug == directory)
+    owner = select(FormerNameRow.uid).where(FormerNameRow.slug == directory)
+    later = select(AccountRow.name).where(AccountRow.uid == owner.scalar_subquery())
+    return session.scalar(now) or session.scalar(later) or ""
+
+
 def _names_before(session: Session, user: str) -> list[str]:
-    """Return the names that a person had before; they are nobody else's."""
-    uid = select(AccountRow.uid).where(AccountRow.name == user).scalar_subquery()
-    names = select(FormerNameRow.name).where(FormerNameRow.uid == uid)
-    return list(session.scalars(names))
+    """Return what else a person was called; it is nobody else's.
+
+    Names of before, and of their directories: the storage agent knows no others.
+    """
+    account = select(AccountRow).where(AccountRow.name == user)
+    row = session.scalar(account)
+    if row is None:
+        return []
+    former = select(FormerNameRow).where(FormerNameRow.uid == row.uid)
+    before = session.scalars(former).all()
+    slugs = {one.slug for one in (row, *before)} - {user, *(r.name for r in before)}
+    for table in (AccountRow, FormerNameRow):
+        taken = select(table.name).where(table.name.in_(slugs))
+        slugs -= set(session.scalars(taken))
+    return [*(r.name for r in before), *sorted(slugs)]
 
 
 def to_event(row: EventRow) -> AuditEvent:

@@ -177,6 +177,15 @@ class Desk:
         rule = self._rule_of(event, telling)
         await self.record(event.model_copy(update={"rule": rule}), telling=telling)
 
+    async def record_of_agent(self, event: AuditEvent, *, telling: str) -> None:
+        """Keep what the storage agent says, which knows people by their directories."""
+        directory = person_of(event.target)
+        if directory and not directory.startswith("/"):
+            name = await self.store.run(self.audit.name_of, directory) or directory
+            target = f"{name}{event.target[len(directory) :]}"[:255]
+            event = event.model_copy(update={"target": target})
+        await self.record(event, telling=telling)
+
     def _rule_of(self, event: AuditEvent, telling: str) -> str:
         if event.action != "server.stop" or event.actor != PROCESS:
             return event.rule

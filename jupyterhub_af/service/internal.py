@@ -154,9 +154,9 @@ class Events(InternalRoute):
         if telling and asks != "hub":
             # the hub's tellings are the keeper's too, and nobody else's
             telling = f"{asks} {telling}"
-        await self.desk.told.once(
-            telling, lambda: self.desk.record_told(event, telling=telling)
-        )
+        is_agent = asks == "agent"
+        record = self.desk.record_of_agent if is_agent else self.desk.record_told
+        await self.desk.told.once(telling, lambda: record(event, telling=telling))
         self.set_status(204)
 
 

@@ -6,13 +6,17 @@ import logging
 
 import pytest
 from service_world import FACILITY, person
+from sqlalchemy import select
 
 from jupyterhub_af.catalogue import Catalogue
+from jupyterhub_af.policy.audit_messages import AuditQuery
 from jupyterhub_af.policy.messages import AccountRequest, AuditEvent
+from jupyterhub_af.policy.names import make_slug
 from jupyterhub_af.service import retention
 from jupyterhub_af.service.accounts import Accounts
 from jupyterhub_af.service.admitted import Admitted
 from jupyterhub_af.service.audit import Audit
+from jupyterhub_af.service.audit_book import find_page
 from jupyterhub_af.service.changes import Changes
 from jupyterhub_af.service.desk import Desk
 from jupyterhub_af.service.endings import Endings
@@ -25,6 +29,7 @@ from jupyterhub_af.service.running import Running
 from jupyterhub_af.service.secret import Secrets
 from jupyterhub_af.service.store import Store
 from jupyterhub_af.service.sweeps import Sweeps
+from jupyterhub_af.service.tables import AccountRow
 
 DAY = 86400.0
 
@@ -152,6 +157,44 @@ async def test_whoever_is_deleted_has_no_name_in_the_audit_any_more(world):
     # done once: the next look finds nothing more
     await world.look()
     assert world.lines() == lines
+
+
+async def test_lines_by_the_name_of_a_directory_are_the_person_s(world):
+    for name in ("alice.rossi", "bea"):
+        await world.add(name)
+    slug = make_slug("alice.rossi")
+    assert slug != "alice.rossi"
+    failed = event("storage", "backup.run", f"{slug}/private", result="failed")
+    # as a version of before kept it, and as it is kept now
+    await world.tell(failed)
+    await world.desk.record_of_agent(failed, telling="")
+    targets = [target for _, _, target in world.lines()[-2:]]
+    assert targets == [f"{slug}/private", "alice.rossi/private"]
+    history = world.desk.audit.about("alice.rossi", 10)
+    assert [line.target for line in history][-2:] == targets
+    query = AuditQuery(
+        actor="unix:ada", user="alice.rossi", action="backup.run", since=0, until=1e11
+    )
+    page = find_page(world.desk.store, query)
+    assert [line.event.target for line in page.lines] == targets
+    for foreign in ("collabspace:GW", "nobody/private"):
+        line = event("storage", "backup.run", foreign, result="failed")
+        await world.desk.record_of_agent(line, telling="")
+        assert world.lines()[-1][2] == foreign
+    await world.delete("alice.rossi")
+    await world.look()
+    assert not [line for line in world.lines() if "alice" in str(line)]
+
+
+async def test_a_directory_s_name_that_is_a_name_is_its_own_person_s(world):
+    await world.add("alice.rossi")
+    await world.add("bea")
+    slug = make_slug("alice.rossi")
+    with world.desk.store.write() as session:
+        row = session.scalars(select(AccountRow).where(AccountRow.name == "bea")).one()
+        row.name = slug
+    await world.tell(event(slug, target=f"{slug}/"))
+    assert slug not in [h.actor for h in world.desk.audit.about("alice.rossi", 10)]
 
 
 async def test_whoever_is_deleted_is_erased_where_the_file_says_so(world):
