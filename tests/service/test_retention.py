@@ -111,9 +111,48 @@ async def test_many_old_lines_go_in_small_batches(world, monkeypatch):
         await world.tell(event("anna", target=str(number)))
     world.clock.now += 401 * DAY
     await world.tell(event("bea", target="new"))
-    assert retention.remove_older(world.desk.store, world.clock.now - DAY, 7) == 7
+    # a clock that has gone on since is right
+    world.clock.now += retention.DOUBT_SECONDS + 1
+    assert retention.remove_older(world.desk.store, world.clock.now - 9 * DAY, 7) == 7
     await world.look()
     assert [target for _, _, target in world.lines()] == ["new"]
+
+
+async def test_a_clock_that_leapt_removes_nothing(world):
+    world.edit("{keep: 10d}")
+    await world.tell(event("anna", target="old"))
+    world.clock.now += 4000 * DAY
+    for _ in range(2):
+        await world.look()
+        await world.tell(event("af", "service.start"))
+    world.clock.now += DAY
+    await world.look()
+    kinds = [action for _, action, _ in world.lines()]
+    assert kinds == ["server.start", "audit.pause", "service.start", "service.start"]
+    # set right
+    world.clock.now -= 4001 * DAY
+    await world.look()
+    assert len(world.lines()) == 4
+
+
+async def test_a_service_that_was_away_for_long_removes_a_few_days_later(world):
+    world.edit("{keep: 10d}")
+    await world.tell(event("anna", target="old"))
+    world.clock.now += 30 * DAY
+    for _ in range(5):
+        await world.look()
+        world.clock.now += DAY
+    assert [action for _, action, _ in world.lines()] == ["audit.pause"]
+
+
+async def test_a_page_has_the_lines_of_before_a_clock_was_put_back(world):
+    start = world.clock.now
+    for number, minute in enumerate((0, 30, 60, 5, 20)):
+        world.clock.now = start + 60 * minute
+        await world.tell(event("anna", target=str(number)))
+    query = AuditQuery(actor="unix:ada", since=start + 4 * 60, until=start + 7200)
+    page = find_page(world.desk.store, query)
+    assert [line.event.target for line in page.lines] == ["1", "2", "3", "4"]
 
 
 async def fill(world: World) -> None:
@@ -286,8 +325,9 @@ async def test_a_duty_that_fails_keeps_no_other(world, monkeypatch, caplog):
         raise ZeroDivisionError
 
     monkeypatch.setattr(Edits, "look", fail)
+    world.edit("{keep: 1d}")
     await world.tell(event("anna"))
-    world.clock.now += 500 * DAY
+    world.clock.now += 2 * DAY
     await Housekeeping(world.desk).look()
     assert world.lines() == []
     assert "Failed at housekeeping" in caplog.text
