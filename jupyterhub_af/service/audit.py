@@ -259,7 +259,8 @@ def _names_before(session: Session, user: str) -> list[str]:
         return []
     former = select(FormerNameRow).where(FormerNameRow.uid == row.uid)
     before = session.scalars(former).all()
-    slugs = {one.slug for one in (row, *before)} - {user, *(r.name for r in before)}
+    rows: list[AccountRow | FormerNameRow] = [row, *before]
+    slugs = {one.slug for one in rows} - {user, *(r.name for r in before)}
     for table in (AccountRow, FormerNameRow):
         taken = select(table.name).where(table.name.in_(slugs))
         slugs -= set(session.scalars(taken))

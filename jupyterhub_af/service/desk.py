@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from sqlalchemy.exc import SQLAlchemyError
+
 import jupyterhub_af
 from jupyterhub_af.catalogue import NOT_IN_FORCE, Catalogue, Edition
 from jupyterhub_af.line.audit import telling_of_stop
@@ -99,6 +101,7 @@ class Desk:
 
     async def put_plan(self, plan: ServerPlan) -> None:
         """Record a plan."""
+        self.running.forget_start((plan.user, plan.server_name))
         await self.store.run(self.plans.put, plan)
         self.log.info(
             "Recorded the plan of %s/%s: %s, start %s",
@@ -115,13 +118,23 @@ class Desk:
 
     async def find_start(self, user: str, server_name: str) -> Start | None:
         """Return the last start of a server."""
-        return await self.store.run(self.plans.find_start, user, server_name)
+        return (await self.find_starts([(user, server_name)])).get((user, server_name))
 
     async def find_starts(
         self, places: Collection[tuple[str, str]]
     ) -> dict[tuple[str, str], Start]:
-        """Return the last start of each server that has one."""
-        return await self.store.run(self.plans.find_starts, places)
+        """Return the last start of each server that has one.
+
+        While the database is away no server starts: what is known to run is the last.
+        """
+        try:
+            return await self.store.run(self.plans.find_starts, places)
+        except SQLAlchemyError:
+            known = {place: self.running.start_of(place) for place in places}
+            found = {place: start for place, start in known.items() if start}
+            if len(found) < len(known):
+                raise
+            return found
 
     async def take_server_event(self, event: ServerEvent) -> None:
         """Take the hub's word that a server runs, or that it ended."""

@@ -191,7 +191,11 @@ class Ender:
         """Stop each server whose time is over."""
         now = self._desk.clock()
         due = [ending for ending in self._book.all if ending.ends_at <= now]
-        await asyncio.gather(*(self._stop(ending, look) for ending in due))
+        stops = (self._stop(ending, look) for ending in due)
+        for fault in await asyncio.gather(*stops, return_exceptions=True):
+            if isinstance(fault, Exception):
+                # one server of several
+                self._desk.log.error("Failed at ending a server", exc_info=fault)
 
     def _pause(self) -> float:
         """Return for how long nothing is due; what was due and failed waits a little."""
@@ -208,7 +212,7 @@ class Ender:
                     return
                 self._mark(now_due, now_due.stop_rule)
                 await self._hub.stop_server(*ending.place)
-            except AskError as error:
+            except (AskError, SQLAlchemyError) as error:
                 self._mark(ending, None)
                 self._desk.metrics.failed_stops.labels("server").inc()
                 self._desk.log.warning("Could not stop %s/%s: %s", *ending.place, error)

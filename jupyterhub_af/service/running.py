@@ -43,6 +43,7 @@ class _Server:
     clusters_at: float | None = None
     busy_until: float | None = None
     is_ending: bool = False
+    start: Start | None = None
 
     @property
     def person_at(self) -> float | None:
@@ -110,6 +111,16 @@ class Running:
     def places(self) -> tuple[Place, ...]:
         """Return the servers that run, as far as anybody said so."""
         return tuple(self._servers)
+
+    def start_of(self, place: Place) -> Start | None:
+        """Return the start of what runs in a place, for while the database is away."""
+        server = self._servers.get(place)
+        return server.start if server else None
+
+    def forget_start(self, place: Place) -> None:
+        """Take it that another start is recorded."""
+        if place in self._servers:
+            self._servers[place].start = None
 
     def open_stream(self, place: Place) -> None:
         """Note that a server listens: it will say when its work ends."""
@@ -184,7 +195,9 @@ class Running:
 
     def _server(self, start: Start, now: float) -> _Server:
         """Return what is known of a start; a new one is known from now on."""
-        return self._server_at(start.place, start.plan.start_id, now)
+        server = self._server_at(start.place, start.plan.start_id, now)
+        server.start = start
+        return server
 
     def _server_at(self, place: Place, start_id: str, now: float) -> _Server:
         server = self._servers.get(place)

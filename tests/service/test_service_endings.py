@@ -9,30 +9,16 @@ import pytest
 from service_world import FACILITY
 from sqlalchemy.exc import OperationalError
 
-from jupyterhub_af.line.audit import telling_of_stop
-from jupyterhub_af.policy.messages import AuditEvent, ServerEvent
+from jupyterhub_af.policy.messages import ServerEvent
 from jupyterhub_af.policy.recheck import LoginNote
 from jupyterhub_af.service.ender import Ender
 from jupyterhub_af.service.endings import Endings
 from jupyterhub_af.service.panel import View, make_access, make_me
 from jupyterhub_af.service.refusal import RefusedError
-from jupyterhub_af.service.running import Running
-from jupyterhub_af.service.told import Told
 
 COURTESY = 300
 BOUND = 300
 VIEW = View("anna", frozenset({"hackathon"}), "")
-
-
-@pytest.fixture
-async def lost(world, run):
-    """Return anna's start, whose person the hub has just refused."""
-    start = await run(idle=None)
-    await world.recheck()
-    world.hub.lose("anna")
-    world.desk.take_login(LoginNote(user="anna"))
-    await world.recheck()
-    return start
 
 
 def endings(world) -> list[tuple[str, str, str]]:
@@ -229,42 +215,6 @@ async def test_a_line_that_was_not_written_is_written_after_a_restart(world, run
     for _ in range(2):
         await ender.catch_up()
     assert world.lines() == [("access.end", "anna/", "denied", "done")]
-
-
-async def test_an_ending_is_forgotten_only_after_its_line_is_written(world, lost):
-    async def fail(_event, *, telling):
-        raise OperationalError("INSERT", {}, Exception(telling))
-
-    audit = world.desk.audit
-    record, audit.record = audit.record, fail
-    world.hub.give_back("anna")
-    await world.rechecks.look("anna")
-    audit.record = record
-    # killed here
-    again = Endings(world.desk.store)
-    again.load()
-    desk = replace(world.desk, endings=again)
-    (standing,) = again.all
-    for _ in range(2):
-        ender = Ender(desk, world.ender._hub)
-        ender._lift(standing.place)
-        again.put(standing)
-        await ender.catch_up()
-    assert [line[0] for line in world.lines()] == ["access.end", "access.back"]
-
-
-async def test_a_stop_without_an_answer_is_told_by_the_hub_with_its_rule(world, lost):
-    world.hub.stop_status = 500
-    await world.recheck(after=COURTESY + 1)
-    event = AuditEvent(actor="af", action="server.stop", target="anna/", result="done")
-    telling = telling_of_stop(lost.plan.start_id)
-    # a service that was started anew meanwhile
-    desk = replace(world.desk, running=Running(), told=Told())
-    await desk.record_told(event, telling=telling)
-    await told(world, "stopped", lost)
-    await world.ender.catch_up()
-    assert world.lines()[-1] == ("server.stop", "anna/", "access-lost", "done")
-    assert len(world.lines()) == 2
 
 
 async def test_a_database_that_is_away_ends_no_ending(world, run, monkeypatch):
