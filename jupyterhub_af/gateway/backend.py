@@ -351,6 +351,7 @@ class FacilityBackend(Backend):
         """Stop a cluster and forget what it was granted."""
         await super().stop_cluster(cluster_name, failed=failed)
         self._grown.pop(cluster_name, None)
+        self._dashboards.pop(cluster_name, None)
         self.note_change()
 
     async def states(self) -> Clusters:
