@@ -16,6 +16,7 @@ from jupyterhub.utils import maybe_future
 from tornado import web
 from traitlets import default
 
+from jupyterhub_af.line.audit import telling_of_stop
 from jupyterhub_af.line.peer import PeerAwayError, PeerRefusedError
 from jupyterhub_af.policy.access import Access
 from jupyterhub_af.policy.errors import SelectionError
@@ -290,7 +291,9 @@ class PlannedStart(FacilityAware):
             rule = "" if self.is_ended_by_hub else "server-ended"
             if self.is_ended_by_hub and not self.stopped_by:
                 rule = "hub-stops"
-            await self._write(self.stopped_by or HUB, "server.stop", rule, "done")
+            event = self._event(self.stopped_by or HUB, "server.stop", rule, "done")
+            telling = telling_of_stop(self.start_id)
+            await self.audit_writer().write(event, telling=telling)
         elif not self._is_start_told:
             await self.record("server.start", rule="start-failed", result="failed")
         self._is_up = False
@@ -329,10 +332,11 @@ class PlannedStart(FacilityAware):
         self._is_start_told = True
         self._is_up = result == "done"
         note_told(self.handler)
-        await self._write(self._actor(), action, rule, result)
+        event = self._event(self._actor(), action, rule, result)
+        await self.audit_writer().write(event)
 
-    async def _write(self, actor: str, action: str, rule: str, result: str) -> None:
-        event = AuditEvent.model_validate(
+    def _event(self, actor: str, action: str, rule: str, result: str) -> AuditEvent:
+        return AuditEvent.model_validate(
             {
                 "actor": actor,
                 "action": action,
@@ -341,7 +345,6 @@ class PlannedStart(FacilityAware):
                 "result": result,
             }
         )
-        await self.audit_writer().write(event)
 
     async def _tell(self, path: str, message: Message) -> None:
         body = message.model_dump_json().encode()

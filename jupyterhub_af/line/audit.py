@@ -12,6 +12,7 @@ import time
 import uuid
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from jupyterhub_af.policy.messages import AuditEvent
 
@@ -27,6 +28,11 @@ SAME_SECONDS = 60.0
 MOST_SAME = 1000
 
 _Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
+
+
+def telling_of_stop(start_id: str) -> str:
+    """Return what the end of a server is told by, whoever tells it: it is one line."""
+    return f"server.stop {start_id}" if start_id else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,9 @@ class AuditWriter:
         """Have a line written soon; the same refusal is written once a minute."""
         self._put(event)
 
-    async def write(self, event: AuditEvent) -> None:
+    async def write(self, event: AuditEvent, *, telling: str = "") -> None:
         """Have a line written, and wait a moment until it is."""
-        line = self._put(event)
+        line = self._put(event, telling)
         if line is None:
             return
         try:
@@ -76,7 +82,7 @@ class AuditWriter:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def _put(self, event: AuditEvent) -> _Line | None:
+    def _put(self, event: AuditEvent, telling: str = "") -> _Line | None:
         if self._service is None:
             return None
         if event.result == "refused" and self._was_just_said(event):
@@ -85,7 +91,7 @@ class AuditWriter:
             words = "The service is away too long: lost an audit entry: %s of %s, %s"
             self._log.error(words, event.action, event.target, event.result)
             return None
-        line = _Line(event, uuid.uuid4().hex)
+        line = _Line(event, telling or uuid.uuid4().hex)
         self._waiting.append(line)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write_all(self._service))
@@ -112,7 +118,7 @@ class AuditWriter:
 
     async def _write_one(self, service: Peer, line: _Line) -> bool:
         """Return whether a line needs no more: it was taken, or never will be."""
-        path = f"/internal/audit?telling={line.telling}"
+        path = f"/internal/audit?telling={quote(line.telling)}"
         try:
             await service.call("POST", path, body=line.event.model_dump_json().encode())
         except PeerRefusedError as error:

@@ -16,6 +16,7 @@ from .store import Store
 from .tables import TokenRow
 
 MOST_REMEMBERED = 10_000
+MOST_OF_ONE = 4
 
 Place = tuple[str, str]
 
@@ -44,6 +45,11 @@ class Admitted:
     def note(self, token: str, place: Place) -> None:
         """Remember a token that the hub has just known."""
         digest = digest_of(token)
+        if digest not in self._places:
+            mine = [d for d, known in self._places.items() if known == place]
+            # who mints many for a server pushes out none of somebody else's
+            for old in mine[: 1 - MOST_OF_ONE]:
+                del self._places[old]
         self._places[digest] = place
         self._places.move_to_end(digest)
         while len(self._places) > MOST_REMEMBERED:

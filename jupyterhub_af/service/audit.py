@@ -7,6 +7,7 @@ Masked is what looks like a token (anywhere), or like another secret or a mail a
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib.resources
 import logging
 import re
@@ -19,6 +20,7 @@ from typing import Any
 
 from jupyter_events import EventLogger
 from sqlalchemy import ColumnElement, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from jupyterhub_af.policy.account_messages import KeptEvent
@@ -44,7 +46,7 @@ PROCESS = "af"
 EDIT = "facility.edit"
 # what a listener tells the one call of `record` that it works for: a task has the
 # context of the call that made it
-_kept: ContextVar[asyncio.Future[None]] = ContextVar("kept")
+_kept: ContextVar[tuple[asyncio.Future[None], str]] = ContextVar("kept")
 _IS_STRANGERS = (EventRow.action == "account.register") & (EventRow.result == "refused")
 
 
@@ -66,27 +68,31 @@ class Audit:
         self._events.add_modifier(schema_id=SCHEMA_ID, modifier=_mask_event)
         self._events.add_listener(schema_id=SCHEMA_ID, listener=self._keep)
 
-    async def record(self, event: AuditEvent) -> None:
+    async def record(self, event: AuditEvent, *, telling: str = "") -> bool:
         """Keep an event; returns when it is in the database, raises if it is not.
 
         What becomes of other events meanwhile is nothing to this one, and who stops
-        waiting takes no event back.
+        waiting takes no event back. Of one ``telling`` the first event is kept: False
+        if there is one already.
         """
+        if telling != "" and await self._store.run(self._is_kept, _sum_of(telling)):
+            return False
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        token = _kept.set(kept)
+        token = _kept.set((kept, telling))
         try:
             self._events.emit(schema_id=SCHEMA_ID, data=event.model_dump())
         finally:
             _kept.reset(token)
         await asyncio.shield(kept)
+        return True
 
     async def _keep(
         self, logger: EventLogger, schema_id: str, data: dict[str, Any]
     ) -> None:
         """Store an event that was validated and masked, and tell who waits for it."""
-        kept = _kept.get()
+        kept, telling = _kept.get()
         try:
-            await self._store.run(self._insert, AuditEvent(**data))
+            await self._store.run(self._insert, AuditEvent(**data), telling)
         except asyncio.CancelledError:
             kept.cancel()
             raise
@@ -99,14 +105,25 @@ class Audit:
         else:
             kept.set_result(None)
 
-    def _insert(self, event: AuditEvent) -> None:
+    def _insert(self, event: AuditEvent, telling: str) -> None:
         row = EventRow(
             time=datetime.fromtimestamp(self._clock(), UTC),
             person=person_of(event.target),
+            telling=_sum_of(telling) if telling else None,
             **event.model_dump(),
         )
-        with self._store.write() as session:
-            session.add(row)
+        try:
+            with self._store.write() as session:
+                session.add(row)
+        except IntegrityError:
+            # told at the same moment by somebody else
+            if not (telling and self._is_kept(_sum_of(telling))):
+                raise
+
+    def _is_kept(self, telling: str) -> bool:
+        with self._store.read() as session:
+            found = select(EventRow.id).where(EventRow.telling == telling)
+            return session.scalar(found) is not None
 
     def about(
         self, user: str, count: int, folders: Collection[str] = ()
@@ -129,6 +146,11 @@ class Audit:
                 KeptEvent(time=time_of(row).timestamp(), event=to_event(row))
                 for row in _find_about(session, user, count)
             )
+
+    def name_of(self, directory: str) -> str:
+        """Return whose a directory's name is; empty if it is nobody's."""
+        with self._store.read() as session:
+            return find_name(session, directory)
 
     def last_of(self, target: str, actions: Sequence[str]) -> str:
         """Return the action of the newest event of a kind about a target; empty if none."""
@@ -166,6 +188,11 @@ class Kept:
 
     time: datetime
     event: AuditEvent
+
+
+def _sum_of(telling: str) -> str:
+    """Return what a telling is kept as, however long it is."""
+    return hashlib.sha256(telling.encode("utf8", "replace")).hexdigest()
 
 
 def person_of(target: str) -> str:
@@ -213,11 +240,31 @@ def names_of(session: Session, name: str) -> list[str]:
     return [name, *_names_before(session, name)]
 
 
+def find_name(session: Session, directory: str) -> str:
+    """Return the name of who has, or had, a directory's name; empty if it is nobody's."""
+    now = select(AccountRow.name).where(AccountRow.slug == directory)
+    owner = select(FormerNameRow.uid).where(FormerNameRow.slug == directory)
+    later = select(AccountRow.name).where(AccountRow.uid == owner.scalar_subquery())
+    return session.scalar(now) or session.scalar(later) or ""
+
+
 def _names_before(session: Session, user: str) -> list[str]:
-    """Return the names that a person had before; they are nobody else's."""
-    uid = select(AccountRow.uid).where(AccountRow.name == user).scalar_subquery()
-    names = select(FormerNameRow.name).where(FormerNameRow.uid == uid)
-    return list(session.scalars(names))
+    """Return what else a person was called; it is nobody else's.
+
+    Names of before, and of their directories: the storage agent knows no others.
+    """
+    account = select(AccountRow).where(AccountRow.name == user)
+    row = session.scalar(account)
+    if row is None:
+        return []
+    former = select(FormerNameRow).where(FormerNameRow.uid == row.uid)
+    before = session.scalars(former).all()
+    rows: list[AccountRow | FormerNameRow] = [row, *before]
+    slugs = {one.slug for one in rows} - {user, *(r.name for r in before)}
+    for table in (AccountRow, FormerNameRow):
+        taken = select(table.name).where(table.name.in_(slugs))
+        slugs -= set(session.scalars(taken))
+    return [*(r.name for r in before), *sorted(slugs)]
 
 
 def to_event(row: EventRow) -> AuditEvent:

@@ -60,13 +60,8 @@ def find_page(store: Store, query: AuditQuery) -> AuditPage:
 def _number_before(session: Session, since: float) -> int:
     """Return a number that no line since then has, nor any smaller one."""
     start = datetime.fromtimestamp(max(0.0, since - _SLACK_SECONDS), UTC)
-    first = (
-        select(EventRow.id)
-        .where(EventRow.time >= start)
-        .order_by(EventRow.time, EventRow.id)
-        .limit(1)
-    )
-    number = session.scalar(first)
+    # the smallest number and not the earliest time: a clock may have been put back
+    number = session.scalar(select(func.min(EventRow.id)).where(EventRow.time >= start))
     if number is None:
         return int(session.scalar(select(func.max(EventRow.id))) or 0)
     return number - 1

@@ -14,12 +14,13 @@ from jupyterhub_af.policy.caller import Caller, scope_of, server_of
 from .admitted import digest_of
 from .desk import Desk
 from .endings import Ending
+from .refusal import RefusedError
 
 
 class Courtesy:
     """Know the tokens of servers that end. ``look`` asks the hub about a person again."""
 
-    def __init__(self, desk: Desk, look: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, desk: Desk, look: Callable[[str], Awaitable[bool]]) -> None:
         self._desk = desk
         self._look = look
 
@@ -40,12 +41,20 @@ class Courtesy:
         return Caller(name=ending.user, scopes=frozenset({scope_of(*ending.place)}))
 
     async def ending_of(self, digest: str) -> Ending | None:
-        """Return how the server ends that a refused token belongs to, if it does."""
+        """Return how the server ends that a refused token belongs to, if it does.
+
+        Raises
+        ------
+        RefusedError
+            503 if nobody can say now: another time the token may be good.
+        """
         place = self._desk.admitted.find_digest(digest)
         if place is None:
             return None
-        if self._desk.endings.find(place) is None:
-            await self._look(place[0])
+        is_known = self._desk.endings.find(place) is not None
+        if not (is_known or await self._look(place[0])):
+            message = "The hub does not answer; try again in a moment."
+            raise RefusedError(503, "hub-unreachable", message)
         ending = self._desk.endings.find(place)
         if ending is None or ending.ends_at <= self._desk.clock():
             return None

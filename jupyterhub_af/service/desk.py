@@ -8,8 +8,11 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from sqlalchemy.exc import SQLAlchemyError
+
 import jupyterhub_af
 from jupyterhub_af.catalogue import NOT_IN_FORCE, Catalogue, Edition
+from jupyterhub_af.line.audit import telling_of_stop
 from jupyterhub_af.line.peer import Peer
 from jupyterhub_af.policy.messages import (
     Account,
@@ -98,6 +101,7 @@ class Desk:
 
     async def put_plan(self, plan: ServerPlan) -> None:
         """Record a plan."""
+        self.running.forget_start((plan.user, plan.server_name))
         await self.store.run(self.plans.put, plan)
         self.log.info(
             "Recorded the plan of %s/%s: %s, start %s",
@@ -114,13 +118,23 @@ class Desk:
 
     async def find_start(self, user: str, server_name: str) -> Start | None:
         """Return the last start of a server."""
-        return await self.store.run(self.plans.find_start, user, server_name)
+        return (await self.find_starts([(user, server_name)])).get((user, server_name))
 
     async def find_starts(
         self, places: Collection[tuple[str, str]]
     ) -> dict[tuple[str, str], Start]:
-        """Return the last start of each server that has one."""
-        return await self.store.run(self.plans.find_starts, places)
+        """Return the last start of each server that has one.
+
+        While the database is away no server starts: what is known to run is the last.
+        """
+        try:
+            return await self.store.run(self.plans.find_starts, places)
+        except SQLAlchemyError:
+            known = {place: self.running.start_of(place) for place in places}
+            found = {place: start for place, start in known.items() if start}
+            if len(found) < len(known):
+                raise
+            return found
 
     async def take_server_event(self, event: ServerEvent) -> None:
         """Take the hub's word that a server runs, or that it ended."""
@@ -161,21 +175,38 @@ class Desk:
         self.running.see_busy(start, self.clock(), busy)
         self.changes.touch(start.plan.user, "lifetime")
 
-    async def record(self, event: AuditEvent) -> None:
-        """Keep an audit event."""
-        await self.audit.record(event)
+    async def record(self, event: AuditEvent, *, telling: str = "") -> None:
+        """Keep an audit event; of one telling the first."""
+        if not await self.audit.record(event, telling=telling):
+            return
         self.metrics.audit_events.labels(event.action, event.result).inc()
         for person in {event.actor, person_of(event.target)} - {""}:
             # who works in a group's folder is known to their streams
             whose = None if person.startswith("/") else person
             self.changes.touch(whose, "history")
 
-    async def record_told(self, event: AuditEvent) -> None:
-        """Keep what another process says, unless the keeper says it, with its rule."""
+    async def record_told(self, event: AuditEvent, *, telling: str = "") -> None:
+        """Keep what another process says; the hub knows no rule of a stop of ours."""
+        rule = self._rule_of(event, telling)
+        await self.record(event.model_copy(update={"rule": rule}), telling=telling)
+
+    async def record_of_agent(self, event: AuditEvent, *, telling: str) -> None:
+        """Keep what the storage agent says, which knows people by their directories."""
+        directory = person_of(event.target)
+        if directory and not directory.startswith("/"):
+            name = await self.store.run(self.audit.name_of, directory) or directory
+            target = f"{name}{event.target[len(directory) :]}"[:255]
+            event = event.model_copy(update={"target": target})
+        await self.record(event, telling=telling)
+
+    def _rule_of(self, event: AuditEvent, telling: str) -> str:
+        if event.action != "server.stop" or event.actor != PROCESS:
+            return event.rule
         user, _, server_name = event.target.partition("/")
-        is_stop = event.action == "server.stop"
-        if not (is_stop and self.running.is_being_ended((user, server_name))):
-            await self.record(event)
+        ending = self.endings.find((user, server_name))
+        if ending is not None and telling_of_stop(ending.start_id) == telling:
+            return ending.stop_rule
+        return self.running.rules.get(telling, event.rule)
 
     async def health(self, *, detailed: bool) -> Health:
         """Say how the service is; what is wrong in the file only to who may know."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from jupyterhub_af.line.audit import telling_of_stop
 from jupyterhub_af.policy.access import Access, resolve_access
 from jupyterhub_af.policy.coverage import refuse_running
 from jupyterhub_af.policy.facility import Facility
@@ -203,7 +204,11 @@ class Ender:
         """Stop each server whose time is over."""
         now = self._desk.clock()
         due = [ending for ending in self._book.all if ending.ends_at <= now]
-        await asyncio.gather(*(self._stop(ending, look) for ending in due))
+        stops = (self._stop(ending, look) for ending in due)
+        for fault in await asyncio.gather(*stops, return_exceptions=True):
+            if isinstance(fault, Exception):
+                # one server of several
+                self._desk.log.error("Failed at ending a server", exc_info=fault)
 
     def _pause(self) -> float:
         """Return for how long nothing is due; what was due and failed waits a little."""
@@ -218,10 +223,10 @@ class Ender:
                 now_due = await self._look_again(ending, look)
                 if now_due is None:
                     return
-                await self._mark(now_due, is_ending=True)
+                self._mark(now_due, now_due.stop_rule)
                 await self._hub.stop_server(*ending.place)
-            except AskError as error:
-                await self._mark(ending, is_ending=False)
+            except (AskError, SQLAlchemyError) as error:
+                self._mark(ending, None)
                 self._desk.metrics.failed_stops.labels("server").inc()
                 self._desk.log.warning("Could not stop %s/%s: %s", *ending.place, error)
                 return
@@ -247,15 +252,14 @@ class Ender:
             return None
         return server
 
-    async def _mark(self, ending: Ending, *, is_ending: bool) -> None:
-        """Have the hub's own word about the stop be left out: ours knows the rule."""
-        start = await self._desk.find_start(*ending.place)
-        if start is not None:
-            now = self._desk.clock()
-            self._desk.running.mark_ending(start, now, is_ending=is_ending)
+    def _mark(self, ending: Ending, rule: str | None) -> None:
+        """Have nothing keep the server, and know the rule when the hub tells of the stop."""
+        if ending.start_id:
+            running, now = self._desk.running, self._desk.clock()
+            running.mark_ending(ending.place, ending.start_id, now, rule=rule)
 
     def _note_stopped(self, ending: Ending) -> None:
-        rule = "withheld" if ending.rule == "withheld" else "access-lost"
+        rule = ending.stop_rule
         self._desk.metrics.stopped_servers.labels(rule).inc()
         self._desk.log.info("Stopped %s/%s: %s", *ending.place, ending.rule)
         if self._book.find(ending.place) == ending:
@@ -276,10 +280,12 @@ class Ender:
             )
 
     async def _write_lines(self) -> None:
-        await self._book.write()
+        # what is told of an ending that is over is told before it is forgotten: again,
+        # and kept once, where this process ends in between
+        await self._book.write(but=[ending.place for _, ending in self._lines])
         while self._lines:
             event, ending = self._lines[0]
-            await self._desk.record(event)
+            await self._desk.record(event, telling=_telling_of(event, ending))
             self._lines.popleft()
             self._note_told(ending, event)
         await self._book.write()
@@ -302,6 +308,12 @@ class Ender:
 
 def _access(facility: Facility, user: str, groups: frozenset[str]) -> Access:
     return resolve_access(facility, make_identity(user, groups))
+
+
+def _telling_of(event: AuditEvent, ending: Ending) -> str:
+    if event.action == "server.stop":
+        return telling_of_stop(ending.start_id)
+    return f"{event.action} {ending.place} {ending.start_id} {ending.since}"
 
 
 def _can_be_stopped(server: HubServer) -> bool:

@@ -8,6 +8,7 @@ deadline, and a database that is away ends none.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from typing import cast
 
@@ -43,6 +44,11 @@ class Ending:
     def place(self) -> Place:
         """Return the person and the server's name."""
         return self.user, self.server_name
+
+    @property
+    def stop_rule(self) -> str:
+        """Return the rule of the stop, as the audit says it."""
+        return "withheld" if self.rule == "withheld" else "access-lost"
 
     def to_message(self) -> AccessEnd:
         """Return it as its person sees it."""
@@ -92,11 +98,14 @@ class Endings:
         if self._endings.pop(ending.place, None) is not None:
             self._unwritten.add(ending.place)
 
-    async def write(self) -> None:
-        """Write down what is not yet; SQLAlchemy's error if the database takes nothing."""
+    async def write(self, *, but: Collection[Place] = ()) -> None:
+        """Write down what is not yet; SQLAlchemy's error if the database takes nothing.
+
+        ``but``: places of which nothing is forgotten yet.
+        """
         async with self._lock:
-            while self._unwritten:
-                now = {place: self._endings.get(place) for place in self._unwritten}
+            while places := self._unwritten - (set(but) - self._endings.keys()):
+                now = {place: self._endings.get(place) for place in places}
                 await self._store.run(self._write, now)
                 self._unwritten -= {
                     place

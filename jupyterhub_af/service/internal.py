@@ -151,7 +151,12 @@ class Events(InternalRoute):
             message = f"The {asks} writes only about its own matters."
             raise RefusedError(403, "secret", message)
         telling = self.get_query_argument("telling", "")
-        await self.desk.told.once(telling, lambda: self.desk.record_told(event))
+        if telling and asks != "hub":
+            # the hub's tellings are the keeper's too, and nobody else's
+            telling = f"{asks} {telling}"
+        is_agent = asks == "agent"
+        record = self.desk.record_of_agent if is_agent else self.desk.record_told
+        await self.desk.told.once(telling, lambda: record(event, telling=telling))
         self.set_status(204)
 
 

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
+from jupyterhub_af.line.audit import telling_of_stop
 from jupyterhub_af.policy.lifetime import StopRule, find_due_rule
 from jupyterhub_af.policy.messages import AuditEvent, Clusters
 
@@ -184,15 +185,19 @@ class Keeper:
                     return
                 # no await between decision and mark: a "keep me" is before or refused
                 is_first = not running.is_ending(start, self._desk.clock())
-                running.mark_ending(start, self._desk.clock(), is_ending=True)
+                self._mark(start, rule)
                 await self._hub.stop_server(user, name)
             except AskError as error:
-                running.mark_ending(start, self._desk.clock(), is_ending=False)
+                self._mark(start, None)
                 self._desk.metrics.failed_stops.labels("server").inc()
                 self._desk.log.warning("Could not stop %s/%s: %s", user, name, error)
                 return
             if is_first:
                 await self._record(start, rule)
+
+    def _mark(self, start: Start, rule: StopRule | None) -> None:
+        now = self._desk.clock()
+        self._desk.running.mark_ending(start.place, start.plan.start_id, now, rule=rule)
 
     async def _look_again(self, start: Start) -> StopRule | None:
         """Return the rule by which a server is still to be stopped, by what is new."""
@@ -214,5 +219,6 @@ class Keeper:
                 target=f"{user}/{name}"[:255],
                 rule=rule,
                 result="done",
-            )
+            ),
+            telling=telling_of_stop(start.plan.start_id),
         )

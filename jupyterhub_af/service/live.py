@@ -110,7 +110,9 @@ class RestoredWord(LabRoute):
         event = to_event(start.plan.user, done)
         # two people's servers never mean the same telling
         telling = done.telling and f"{start.plan.start_id} {done.telling}"
-        await self.desk.told.once(telling, lambda: self.desk.record(event))
+        await self.desk.told.once(
+            telling, lambda: self.desk.record(event, telling=telling)
+        )
         self.set_status(204)
 
 

@@ -60,6 +60,7 @@ class Rechecks:
         self.schedule = Schedule(bounds, self._checks.load())
         self._asking: dict[str, asyncio.Task[bool]] = {}
         self._refused_at: dict[str, float] = {}
+        self._unheard: set[str] = set()
         self._wake = asyncio.Event()
         self._written_at = desk.clock()
         self._is_whole = False
@@ -115,13 +116,18 @@ class Rechecks:
         """Wait for what is being asked."""
         await asyncio.gather(*self._asking.values(), return_exceptions=True)
 
-    async def look_at_refused(self, user: str) -> None:
-        """Look at somebody whose server's token the hub refuses all at once."""
+    async def look_at_refused(self, user: str) -> bool:
+        """Look at somebody whose server's token the hub refuses all at once.
+
+        False if the last look had no answer.
+        """
         now = self._desk.clock()
         young = {u: t for u, t in self._refused_at.items() if now - t < REFUSED_SECONDS}
         self._refused_at = young | {user: young.get(user, now)}
         if user not in young or user in self._asking:
-            await self.look(user)
+            is_heard = await self.look(user)
+            (self._unheard.discard if is_heard else self._unheard.add)(user)
+        return user not in self._unheard
 
     async def look(self, user: str) -> bool:
         """Ask about a person now, or wait for who does; False if there was no answer.
@@ -177,6 +183,7 @@ class Rechecks:
             # one person of many: the next turn may go well
             self._desk.log.exception("Failed at a re-check of %s", user)
             self.schedule.note_failed(user, self._desk.clock())
+            return False
         return True
 
     async def _ask(self, user: str) -> Standing | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from jupyterhub_af.policy.messages import AuditEvent
@@ -25,6 +25,11 @@ from .tables import AccountRow, EventRow
 BATCH = 500
 # others write in between
 PAUSE_SECONDS = 0.05
+# a clock that is further ahead of what was written before is not believed for a while:
+# what it calls too old would be gone for good
+LEAP_SECONDS = 7 * 86400.0
+DOUBT_SECONDS = 2 * 86400.0
+PAUSE = "audit.pause"
 
 How = Literal["anonymise", "erase"]
 
@@ -47,11 +52,33 @@ class Retention:
     async def look(self) -> None:
         """Remove what is due."""
         rule = (await self._desk.facility()).facility.audit
-        await self._expire(self._desk.clock() - rule.keep)
+        if await self._is_clock_believed():
+            await self._expire(self._desk.clock() - rule.keep)
         if rule.on_delete != "keep":
             run = self._desk.store.run
             for leaver in await run(find_leavers, self._desk.store):
                 await self._forget(leaver, rule.on_delete)
+
+    async def _is_clock_believed(self) -> bool:
+        """Tell whether lines may be removed by this clock; say once that they are not."""
+        now = self._desk.clock()
+        leap, is_told = await self._desk.store.run(find_leap, self._desk.store, now)
+        if leap and not is_told:
+            days = leap / 86400
+            words = (
+                f"The clock is {days:.0f} days ahead of the line before: nothing that "
+                f"is too old is removed for {DOUBT_SECONDS / 86400:.0f} days."
+            )
+            self._desk.log.warning("%s", words)
+            event = AuditEvent(
+                actor=PROCESS,
+                action=PAUSE,
+                rule="clock-leap",
+                result="done",
+                detail=words,
+            )
+            await self._desk.record(event)
+        return not leap
 
     async def _expire(self, before: float) -> None:
         count = 0
@@ -96,6 +123,27 @@ def remove_older(store: Store, before: float, most: int) -> int:
         return len(numbers)
 
 
+def find_leap(store: Store, now: float) -> tuple[float, bool]:
+    """Return by how many seconds the clock leapt lately, 0 if not, and whether it is told.
+
+    A service that was away for long looks the same; either is believed after a while.
+    """
+    since = datetime.fromtimestamp(now - DOUBT_SECONDS, UTC)
+    with store.read() as session:
+        new = session.scalar(
+            select(func.min(EventRow.time)).where(EventRow.time >= since)
+        )
+        old = session.scalar(
+            select(func.max(EventRow.time)).where(EventRow.time < since)
+        )
+        told = select(EventRow.id).where(EventRow.time >= since)
+        is_told = session.scalar(told.where(EventRow.action == PAUSE)) is not None
+    if old is None:
+        return 0.0, False
+    gap = (now if new is None else _seconds(new)) - _seconds(old)
+    return gap if gap > LEAP_SECONDS else 0.0, is_told
+
+
 def find_leavers(store: Store) -> list[Leaver]:
     """Return who is deleted and still has lines."""
     with store.read() as session:
@@ -137,8 +185,12 @@ def _take_name_out(row: EventRow, names: tuple[str, ...], pseudonym: str) -> Non
     if row.person in names:
         row.target = f"{pseudonym}{row.target[len(row.person) :]}"[:255]
         row.person = pseudonym
-    # a sentence may name anybody
-    row.detail = ""
+    # a sentence may name anybody, and a telling the start of a server
+    row.detail, row.telling = "", None
+
+
+def _seconds(time: datetime) -> float:
+    return time.replace(tzinfo=time.tzinfo or UTC).timestamp()
 
 
 def _who_deleted(session: Session, names: list[str]) -> str:

@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from jupyterhub_af.line.audit import telling_of_stop
 from jupyterhub_af.policy.lifetime import Activity, refuse_keep, resolve_lifetime
 from jupyterhub_af.policy.messages import Clusters, ClusterState
 from jupyterhub_af.policy.panel import Busy, Lifetime
@@ -42,6 +43,7 @@ class _Server:
     clusters_at: float | None = None
     busy_until: float | None = None
     is_ending: bool = False
+    start: Start | None = None
 
     @property
     def person_at(self) -> float | None:
@@ -61,6 +63,8 @@ class Running:
         self._servers: dict[Place, _Server] = {}
         self._streams: Counter[Place] = Counter()
         self._ended: OrderedDict[str, None] = OrderedDict()
+        # of stops that were asked for, by what the audit is told of them by
+        self.rules: OrderedDict[str, str] = OrderedDict()
         self.clusters: tuple[ClusterState, ...] = ()
         self.times_told = 0
 
@@ -108,6 +112,16 @@ class Running:
         """Return the servers that run, as far as anybody said so."""
         return tuple(self._servers)
 
+    def start_of(self, place: Place) -> Start | None:
+        """Return the start of what runs in a place, for while the database is away."""
+        server = self._servers.get(place)
+        return server.start if server else None
+
+    def forget_start(self, place: Place) -> None:
+        """Take it that another start is recorded."""
+        if place in self._servers:
+            self._servers[place].start = None
+
     def open_stream(self, place: Place) -> None:
         """Note that a server listens: it will say when its work ends."""
         self._streams[place] += 1
@@ -121,18 +135,22 @@ class Running:
         if self._streams[place] <= 0:
             del self._streams[place]
 
-    def mark_ending(self, start: Start, now: float, *, is_ending: bool) -> None:
-        """Note whether a server is being stopped: from then on nothing keeps it."""
-        self._server(start, now).is_ending = is_ending
+    def mark_ending(
+        self, place: Place, start_id: str, now: float, *, rule: str | None
+    ) -> None:
+        """Note by which rule a server is being stopped: nothing keeps it; None: it is not.
+
+        The rule is remembered: the stop may come true long after the question for it.
+        """
+        self._server_at(place, start_id, now).is_ending = rule is not None
+        if rule is not None:
+            self.rules[telling_of_stop(start_id)] = rule
+        while len(self.rules) > MOST_ENDED:
+            self.rules.popitem(last=False)
 
     def is_ending(self, start: Start, now: float) -> bool:
         """Tell whether a server is being stopped."""
         return self._server(start, now).is_ending
-
-    def is_being_ended(self, place: Place) -> bool:
-        """Tell whether the keeper is stopping whatever runs in a place."""
-        server = self._servers.get(place)
-        return server is not None and server.is_ending
 
     def restart_clocks(self, now: float) -> None:
         """Count idle times from now: for a while nobody could see activity."""
@@ -177,10 +195,15 @@ class Running:
 
     def _server(self, start: Start, now: float) -> _Server:
         """Return what is known of a start; a new one is known from now on."""
-        server = self._servers.get(start.place)
-        if server is None or server.start_id != start.plan.start_id:
-            server = _Server(start.plan.start_id, known_since=now, seen_at=now)
-            self._servers[start.place] = server
+        server = self._server_at(start.place, start.plan.start_id, now)
+        server.start = start
+        return server
+
+    def _server_at(self, place: Place, start_id: str, now: float) -> _Server:
+        server = self._servers.get(place)
+        if server is None or server.start_id != start_id:
+            server = _Server(start_id, known_since=now, seen_at=now)
+            self._servers[place] = server
         return server
 
     def _refresh_work(self, start: Start, server: _Server, now: float) -> None:

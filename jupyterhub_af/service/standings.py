@@ -37,6 +37,9 @@ class Standings:
     def forget_others(self, users: Collection[str]) -> None:
         """Forget who has nothing running any more."""
         self._statuses = {u: s for u, s in self._statuses.items() if u in users}
+        if not users:
+            # nobody is left to ask about: a question that failed is no news any more
+            self._failing_since = None
 
     def show(self, gauge: Gauge) -> None:
         """Show how many people stand how."""

@@ -26,10 +26,18 @@ from .refusal import StartError
 Result = TypeVar("Result")
 THREADS = 4
 BUSY_SECONDS = 5
-# How long libpq waits for a server, and a statement for somebody else's lock.
+# what no statement of ours takes, but in an upgrade
+STATEMENT_SECONDS = 30
+# How long libpq waits for a server, and for one behind a network that is dead; and a
+# statement for somebody else's lock.
 _POSTGRESQL = {
     "connect_timeout": BUSY_SECONDS,
-    "options": f"-c lock_timeout={BUSY_SECONDS}s",
+    "tcp_user_timeout": 2 * BUSY_SECONDS * 1000,
+    "keepalives_idle": 2 * BUSY_SECONDS,
+    "keepalives_interval": BUSY_SECONDS,
+    "keepalives_count": 2,
+    "options": f"-c lock_timeout={BUSY_SECONDS}s "
+    f"-c statement_timeout={STATEMENT_SECONDS}s",
 }
 _READ = "af_read"
 
@@ -46,6 +54,8 @@ class Store:
         """Bring the tables up to date: all steps in one transaction, or none."""
         try:
             with self.engine.begin() as connection:
+                if connection.dialect.name == "postgresql":
+                    connection.execute(text("SET LOCAL statement_timeout = 0"))
                 config = alembic.config.Config(attributes={"connection": connection})
                 config.set_main_option(
                     "script_location", "jupyterhub_af.service:migrations"

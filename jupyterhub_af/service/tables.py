@@ -153,11 +153,17 @@ class EventRow(Base):
     """Who did what, by which rule, with which result.
 
     ``person`` is whose the target is, where it is a server or a cluster of somebody's, or
-    a group's folder (``person_of``).
+    a group's folder (``person_of``). ``telling`` is the SHA-256 sum of what the line is
+    told by, where it may be told again: by who got no answer, or by two who did it.
     """
 
     __tablename__ = "events"
-    __table_args__ = (Index(None, "time"), Index(None, "actor"), Index(None, "person"))
+    __table_args__ = (
+        Index(None, "time"),
+        Index(None, "actor"),
+        Index(None, "person"),
+        Index(None, "telling", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(_RowNumber, primary_key=True)
     time: Mapped[datetime] = mapped_column(DateTime(timezone=True))
@@ -168,3 +174,4 @@ class EventRow(Base):
     result: Mapped[str] = mapped_column(String(16))
     detail: Mapped[str] = mapped_column(String(500))
     person: Mapped[str] = mapped_column(String(255))
+    telling: Mapped[str | None] = mapped_column(String(64))

@@ -135,6 +135,9 @@ class Courtesy:
         await asyncio.shield(asking)
 
     async def _ask(self, now: float) -> None:
+        if self._ends_at is not None and self._ends_at <= now:
+            # it may have been lifted while nobody asked: it says nothing of another end
+            self._ends_at = None
         if self._address is not None:
             # without an answer, an end that was announced holds
             with suppress(FacilityUnavailableError):

@@ -41,6 +41,10 @@ TAB_EVENTS = 64
 TABS = 32
 LONGEST_PAUSE_SECONDS = 30.0
 REFUSED_PAUSE_SECONDS = 300.0
+# a token that is refused while the hub has just ended access is soon let in again, for
+# as long as its person may save: asked often at first
+REFUSED_SOON_SECONDS = 15.0
+REFUSED_SOON_FOR_SECONDS = 300.0
 # a tab that comes and goes does not shorten a pause below this
 SHORTEST_PAUSE_SECONDS = 5.0
 # a connection that held this long was a good one: the next pause is short again
@@ -105,6 +109,7 @@ class Relay:
         self._failures = 0
         self._tried_at = 0.0
         self._not_before = 0.0
+        self._refused_since: float | None = None
         # called whenever the service was reached: it may be another one than before
         self.on_open: Callable[[], None] | None = None
 
@@ -200,7 +205,7 @@ class Relay:
                 await self._listen()
             except FacilityUnavailableError as error:
                 self._say_away(error)
-                self._plan_pause(REFUSED_PAUSE_SECONDS if is_final(error) else None)
+                self._plan_pause(self._pause_after(error))
             else:
                 self._plan_pause(None)
 
@@ -208,6 +213,7 @@ class Relay:
         """Take the events of one connection until it ends."""
         parser = EventParser()
         async with self._source.events(self._last_id) as pieces:
+            self._refused_since = None
             self._say_back()
             if self.on_open is not None:
                 self.on_open()
@@ -217,6 +223,16 @@ class Relay:
                         self._take(event)
             except StreamError as error:
                 raise FacilityUnavailableError("unexpected", str(error)) from None
+
+    def _pause_after(self, error: FacilityUnavailableError) -> float | None:
+        """Return when to ask again after a no; None where it was none."""
+        if error.cause != "refused":
+            return REFUSED_PAUSE_SECONDS if is_final(error) else None
+        now = time.monotonic()
+        if self._refused_since is None:
+            self._refused_since = now
+        is_new = now - self._refused_since < REFUSED_SOON_FOR_SECONDS
+        return REFUSED_SOON_SECONDS if is_new else REFUSED_PAUSE_SECONDS
 
     def _plan_pause(self, seconds: float | None) -> None:
         """Set when to try next: later after each failure, never all servers at once."""

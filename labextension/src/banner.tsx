@@ -55,14 +55,19 @@ export class AccessWatch implements IDisposable {
 
   private _update(): void {
     const { model, language, show } = this._options;
-    const { access } = model.state;
+    const { access, me } = model.state;
     if (access !== null && this._banner === null) {
       Notification.dismiss(this._notice);
       this._banner = new Banner(this._options);
+      this._startId = me?.server?.start_id;
       show(this._banner);
     } else if (access === null && this._banner !== null) {
       this._banner.dispose();
       this._banner = null;
+      if (me?.server?.start_id !== this._startId) {
+        // the server that ended did: another one answers this tab
+        return;
+      }
       const words = language.trans.__(
         'Your access is back. Your server goes on.'
       );
@@ -74,6 +79,7 @@ export class AccessWatch implements IDisposable {
 
   private readonly _options: IBannerOptions;
   private _banner: Banner | null = null;
+  private _startId: string | undefined;
   private _notice = '';
   private _isDisposed = false;
 }

@@ -23,6 +23,7 @@ class FakeService:
         self.accounts: dict[tuple[str, str], Json] = {}
         self.requests: list[Json] = []
         self.events: list[Json] = []
+        self.tellings: list[str] = []
         self.refuse: tuple[int, Json] | None = None
         # paths that do not answer for a while, and what the agent's part says
         self.away: set[str] = set()
@@ -53,6 +54,7 @@ class FakeService:
             return web.Response(status=503)
         if (request.method, request.path) == ("POST", "/internal/audit"):
             self.events.append(body)
+            self.tellings.append(request.query["telling"])
             return web.Response(status=204)
         if (request.method, request.path) == ("POST", "/internal/logins"):
             self.logins.append(body["user"])

@@ -179,8 +179,11 @@ async def test_an_act_is_one_line(world, asked, line):
 async def test_a_stop_names_who_stopped(world, who):
     await world.start("alice", "alice")
     world.forget()
+    start_id = world.hub.app.users["alice"].spawners[""].start_id
     assert await world.ask(who, "DELETE", "users/alice/server") == 204
     assert await world.lines(1) == [(who, "server.stop", "alice/", "done", "")]
+    # so that it is one line where the service tells of the stop too
+    assert start_id in world.hub.service.tellings[-1]
 
 
 async def test_a_deleted_persons_server_is_stopped_by_who_deleted(world):

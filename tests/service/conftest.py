@@ -21,6 +21,7 @@ from jupyterhub_af.policy.facility_text import parse_facility
 from jupyterhub_af.policy.identity import make_identity
 from jupyterhub_af.policy.messages import AccountRequest, IdsRequest, plan_to_json
 from jupyterhub_af.policy.plan import Ids, ServerPlan, make_plan
+from jupyterhub_af.policy.recheck import LoginNote
 from jupyterhub_af.policy.selection import select
 from jupyterhub_af.service.admitted import Admitted
 from jupyterhub_af.service.audit import Audit
@@ -238,4 +239,15 @@ def run(world, begin):
         await world.sweep()
         return begun
 
+    return start
+
+
+@pytest.fixture
+async def lost(world, run):
+    """Return anna's start, whose person the hub has just refused."""
+    start = await run(idle=None)
+    await world.recheck()
+    world.hub.lose("anna")
+    world.desk.take_login(LoginNote(user="anna"))
+    await world.recheck()
     return start

@@ -6,12 +6,17 @@ import logging
 
 import pytest
 from service_world import FACILITY, person
+from sqlalchemy import select
 
 from jupyterhub_af.catalogue import Catalogue
+from jupyterhub_af.policy.audit_messages import AuditQuery
 from jupyterhub_af.policy.messages import AccountRequest, AuditEvent
+from jupyterhub_af.policy.names import make_slug
 from jupyterhub_af.service import retention
 from jupyterhub_af.service.accounts import Accounts
+from jupyterhub_af.service.admitted import Admitted
 from jupyterhub_af.service.audit import Audit
+from jupyterhub_af.service.audit_book import find_page
 from jupyterhub_af.service.changes import Changes
 from jupyterhub_af.service.desk import Desk
 from jupyterhub_af.service.endings import Endings
@@ -24,6 +29,7 @@ from jupyterhub_af.service.running import Running
 from jupyterhub_af.service.secret import Secrets
 from jupyterhub_af.service.store import Store
 from jupyterhub_af.service.sweeps import Sweeps
+from jupyterhub_af.service.tables import AccountRow
 
 DAY = 86400.0
 
@@ -55,6 +61,7 @@ class World:
             sweeps=Sweeps(log, metrics.sweeps, sweep_seconds=30, started_at=clock()),
             secrets=Secrets(),
             endings=Endings(store),
+            admitted=Admitted(store),
             clock=clock,
         )
         self.accounts = Accounts(store, register, self.desk.audit)
@@ -104,9 +111,48 @@ async def test_many_old_lines_go_in_small_batches(world, monkeypatch):
         await world.tell(event("anna", target=str(number)))
     world.clock.now += 401 * DAY
     await world.tell(event("bea", target="new"))
-    assert retention.remove_older(world.desk.store, world.clock.now - DAY, 7) == 7
+    # a clock that has gone on since is right
+    world.clock.now += retention.DOUBT_SECONDS + 1
+    assert retention.remove_older(world.desk.store, world.clock.now - 9 * DAY, 7) == 7
     await world.look()
     assert [target for _, _, target in world.lines()] == ["new"]
+
+
+async def test_a_clock_that_leapt_removes_nothing(world):
+    world.edit("{keep: 10d}")
+    await world.tell(event("anna", target="old"))
+    world.clock.now += 4000 * DAY
+    for _ in range(2):
+        await world.look()
+        await world.tell(event("af", "service.start"))
+    world.clock.now += DAY
+    await world.look()
+    kinds = [action for _, action, _ in world.lines()]
+    assert kinds == ["server.start", "audit.pause", "service.start", "service.start"]
+    # set right
+    world.clock.now -= 4001 * DAY
+    await world.look()
+    assert len(world.lines()) == 4
+
+
+async def test_a_service_that_was_away_for_long_removes_a_few_days_later(world):
+    world.edit("{keep: 10d}")
+    await world.tell(event("anna", target="old"))
+    world.clock.now += 30 * DAY
+    for _ in range(5):
+        await world.look()
+        world.clock.now += DAY
+    assert [action for _, action, _ in world.lines()] == ["audit.pause"]
+
+
+async def test_a_page_has_the_lines_of_before_a_clock_was_put_back(world):
+    start = world.clock.now
+    for number, minute in enumerate((0, 30, 60, 5, 20)):
+        world.clock.now = start + 60 * minute
+        await world.tell(event("anna", target=str(number)))
+    query = AuditQuery(actor="unix:ada", since=start + 4 * 60, until=start + 7200)
+    page = find_page(world.desk.store, query)
+    assert [line.event.target for line in page.lines] == ["1", "2", "3", "4"]
 
 
 async def fill(world: World) -> None:
@@ -150,6 +196,44 @@ async def test_whoever_is_deleted_has_no_name_in_the_audit_any_more(world):
     # done once: the next look finds nothing more
     await world.look()
     assert world.lines() == lines
+
+
+async def test_lines_by_the_name_of_a_directory_are_the_person_s(world):
+    for name in ("alice.rossi", "bea"):
+        await world.add(name)
+    slug = make_slug("alice.rossi")
+    assert slug != "alice.rossi"
+    failed = event("storage", "backup.run", f"{slug}/private", result="failed")
+    # as a version of before kept it, and as it is kept now
+    await world.tell(failed)
+    await world.desk.record_of_agent(failed, telling="")
+    targets = [target for _, _, target in world.lines()[-2:]]
+    assert targets == [f"{slug}/private", "alice.rossi/private"]
+    history = world.desk.audit.about("alice.rossi", 10)
+    assert [line.target for line in history][-2:] == targets
+    query = AuditQuery(
+        actor="unix:ada", user="alice.rossi", action="backup.run", since=0, until=1e11
+    )
+    page = find_page(world.desk.store, query)
+    assert [line.event.target for line in page.lines] == targets
+    for foreign in ("collabspace:GW", "nobody/private"):
+        line = event("storage", "backup.run", foreign, result="failed")
+        await world.desk.record_of_agent(line, telling="")
+        assert world.lines()[-1][2] == foreign
+    await world.delete("alice.rossi")
+    await world.look()
+    assert not [line for line in world.lines() if "alice" in str(line)]
+
+
+async def test_a_directory_s_name_that_is_a_name_is_its_own_person_s(world):
+    await world.add("alice.rossi")
+    await world.add("bea")
+    slug = make_slug("alice.rossi")
+    with world.desk.store.write() as session:
+        row = session.scalars(select(AccountRow).where(AccountRow.name == "bea")).one()
+        row.name = slug
+    await world.tell(event(slug, target=f"{slug}/"))
+    assert slug not in [h.actor for h in world.desk.audit.about("alice.rossi", 10)]
 
 
 async def test_whoever_is_deleted_is_erased_where_the_file_says_so(world):
@@ -241,8 +325,9 @@ async def test_a_duty_that_fails_keeps_no_other(world, monkeypatch, caplog):
         raise ZeroDivisionError
 
     monkeypatch.setattr(Edits, "look", fail)
+    world.edit("{keep: 1d}")
     await world.tell(event("anna"))
-    world.clock.now += 500 * DAY
+    world.clock.now += 2 * DAY
     await Housekeeping(world.desk).look()
     assert world.lines() == []
     assert "Failed at housekeeping" in caplog.text

@@ -103,6 +103,18 @@ def test_a_refused_token_is_looked_at_before_the_keeper_s_turn(service, hub, tok
     assert end_of(service, token)["rule"] == "denied"
 
 
+def test_a_token_is_asked_to_come_again_while_nobody_can_say(service, hub, token):
+    assert end_of(service, token) is None
+    hub.lose("anna")
+    hub.recheck_fault = 500
+    # also the one who comes at once after it
+    for _ in range(2):
+        assert ask(service, "GET", "access", token) == 503
+    hub.recheck_fault = None
+    wait_until(lambda: ask(service, "GET", "access", token) == 200)
+    assert end_of(service, token)["rule"] == "denied"
+
+
 def test_a_token_that_was_never_let_in_opens_nothing(service, hub, token):
     other = hub.add("anna", ACCESS, "access:servers!server=anna/", groups=GROUPS)
     laptop = hub.add("anna", ACCESS, groups=GROUPS)

@@ -24,17 +24,6 @@ BOUND = 300
 VIEW = View("anna", frozenset({"hackathon"}), "")
 
 
-@pytest.fixture
-async def lost(world, run):
-    """Return anna's start, whose person the hub has just refused."""
-    start = await run(idle=None)
-    await world.recheck()
-    world.hub.lose("anna")
-    world.desk.take_login(LoginNote(user="anna"))
-    await world.recheck()
-    return start
-
-
 def endings(world) -> list[tuple[str, str, str]]:
     return [(*e.place, e.rule) for e in world.desk.endings.all]
 
@@ -335,8 +324,8 @@ async def test_a_line_that_was_not_written_is_written_after_a_restart(world, run
     await run(idle=None)
     world.hub.lose("anna")
 
-    async def fail(_event):
-        raise OperationalError("INSERT", {}, Exception("gone"))
+    async def fail(_event, *, telling):
+        raise OperationalError("INSERT", {}, Exception(telling))
 
     audit = world.desk.audit
     record, audit.record = audit.record, fail

@@ -9,8 +9,11 @@ import pytest
 from fake_peers import SERVICE_SCOPES
 from keeper_world import be_active
 
+from jupyterhub_af.line.audit import telling_of_stop
 from jupyterhub_af.policy.messages import AuditEvent, Clusters
 from jupyterhub_af.service.refusal import RefusedError
+from jupyterhub_af.service.running import Running
+from jupyterhub_af.service.told import Told
 
 HOUR = 3600
 
@@ -102,38 +105,68 @@ async def test_keep_me_moves_the_idle_end_up_to_the_longest(world, run):
     assert world.lines()[-1][2] == "lifetime-longest"
 
 
-def told_stop(user: str) -> AuditEvent:
-    """The hub's own word on a stop, which knows no rule."""
-    return AuditEvent(
-        actor=user, action="server.stop", target=f"{user}/", result="done"
+async def hear_stop(desk, start, actor: str = "af") -> None:
+    """Take the hub's own word on a stop, which knows no rule."""
+    user, name = start.place
+    event = AuditEvent(
+        actor=actor, action="server.stop", target=f"{user}/{name}", result="done"
     )
+    telling = telling_of_stop(start.plan.start_id)
+    await desk.record_told(event, telling=telling)
 
 
-async def test_a_stop_by_rule_is_one_line_though_the_hub_says_it_too(world, run):
-    await run()
-    await run("bea")
+def stops(world) -> list[tuple[str, str, str]]:
+    events = [line.event for line in world.desk.audit.last(50)]
+    mine = [event for event in events if event.action == "server.stop"]
+    return sorted((event.actor, event.target, event.rule) for event in mine)
+
+
+@pytest.mark.parametrize("when", ["first", "last", "both", "never"])
+async def test_a_stop_by_rule_is_one_line_whenever_the_hub_says_it_too(
+    world, run, when
+):
+    start = await run()
     hubs_word = world.hub.answer
 
     def stop_and_tell(method, path, token):
-        if method == "DELETE":
-            asyncio.run_coroutine_threadsafe(
-                world.desk.record_told(told_stop("anna")), loop
-            ).result(10)
+        if method == "DELETE" and when in ("first", "both"):
+            told = hear_stop(world.desk, start)
+            asyncio.run_coroutine_threadsafe(told, loop).result(10)
         return hubs_word(method, path, token)
 
     loop = asyncio.get_running_loop()
     world.hub.answer = stop_and_tell
-    await world.sweep(after=HOUR - 5)
-    be_active(world, "bea")
-    await world.sweep(after=5)
-    # who stops their own server is heard
-    await world.desk.record_told(told_stop("bea"))
-    stops = [line.event for line in world.desk.audit.last(50)]
-    assert {
-        (event.actor, event.target, event.rule)
-        for event in stops
-        if event.action == "server.stop"
-    } == {("af", "anna/", "lifetime-idle"), ("bea", "bea/", "")}
+    await world.sweep(after=HOUR)
+    if when in ("last", "both"):
+        # the word that the server ended came before it
+        world.desk.running.end(start.place, start.plan.start_id)
+        await hear_stop(world.desk, start)
+    assert stops(world) == [("af", "anna/", "lifetime-idle")]
+
+
+async def test_a_stop_by_rule_is_one_line_also_after_a_restart(world, run):
+    start = await run()
+    await world.sweep(after=HOUR)
+    again = replace(world.desk, running=Running(), told=Told())
+    await hear_stop(again, start)
+    assert stops(world) == [("af", "anna/", "lifetime-idle")]
+
+
+async def test_a_stop_that_the_hub_did_not_answer_in_time_is_told_by_the_hub(
+    world, run
+):
+    start = await run()
+    world.hub.stop_status = 500
+    await world.sweep(after=HOUR)
+    assert stops(world) == []
+    await hear_stop(world.desk, start)
+    assert stops(world) == [("af", "anna/", "lifetime-idle")]
+
+
+async def test_who_stops_their_own_server_is_heard(world, run):
+    start = await run()
+    await hear_stop(world.desk, start, "anna")
+    assert stops(world) == [("anna", "anna/", "")]
 
 
 async def test_who_keeps_a_server_too_late_is_told_so(world, run):

@@ -39,7 +39,14 @@ def test_a_second_start_changes_nothing(store):
     store.upgrade()
     with store.read() as session:
         rows = session.execute(text("SELECT version_num FROM alembic_version"))
-        assert rows.scalars().all() == ["0005"]
+        assert rows.scalars().all() == ["0006"]
+
+
+def test_no_statement_holds_a_thread_for_long(store):
+    is_file = store.engine.dialect.name == "sqlite"
+    setting = "PRAGMA busy_timeout" if is_file else "SHOW statement_timeout"
+    with store.read() as session:
+        assert session.scalar(text(setting)) == (5000 if is_file else "30s")
 
 
 def test_a_database_of_a_newer_version_refuses_the_start(store):

@@ -124,6 +124,21 @@ def test_a_deadline_that_was_announced_holds_while_the_service_is_away(service):
     assert asyncio.run(asked()) == (1300.0, 1300.0)
 
 
+def test_a_deadline_of_before_says_nothing_of_another_end(service):
+    service.end = END
+
+    async def refused() -> bool:
+        return True
+
+    async def asked():
+        courtesy = Courtesy(address_of(service), refused, answer_seconds=5)
+        await courtesy.until(1000, 0)
+        service.status = 503
+        return await courtesy.until(1299, 0), await courtesy.until(5000, 5100)
+
+    assert asyncio.run(asked()) == (1300.0, 5100.0)
+
+
 def test_before_the_end_is_announced_the_person_has_a_short_while(service):
     found, asked = asyncio.run(_until(address_of(service), 1000, 1001))
     assert (found, asked) == ([1100.0, 1100.0], ["hub"])

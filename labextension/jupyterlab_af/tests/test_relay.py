@@ -217,6 +217,30 @@ async def test_a_refused_token_is_said_with_the_reason_and_not_asked_again(servi
 
 
 @run
+async def test_a_token_that_was_refused_is_shown_again_soon(service, monkeypatch):
+    monkeypatch.setattr(relay_module, "REFUSED_SOON_SECONDS", 0.05)
+    service.status = 401
+    async with following(service) as relay:
+        tab = relay.join("")
+        assert kinds(await read(tab, 1)) == ["away"]
+        service.status = 200
+        assert kinds(await read(tab, 1)) == ["back"]
+
+
+@run
+async def test_a_token_that_stays_refused_is_shown_seldom(service, monkeypatch):
+    monkeypatch.setattr(relay_module, "REFUSED_SOON_SECONDS", 0.05)
+    monkeypatch.setattr(relay_module, "REFUSED_SOON_FOR_SECONDS", 0.0)
+    service.status = 401
+    async with following(service) as relay:
+        tab = relay.join("")
+        assert kinds(await read(tab, 1)) == ["away"]
+        service.status = 200
+        await asyncio.sleep(0.3)
+        assert service.opened == []
+
+
+@run
 async def test_tabs_that_come_and_go_do_not_make_a_storm(service, monkeypatch):
     monkeypatch.setattr(relay_module, "SHORTEST_PAUSE_SECONDS", 60.0)
     service.status = 403

@@ -9,7 +9,9 @@ import {
   ENGLISH,
   eventually,
   FakeDocument,
-  FakeModel
+  FakeModel,
+  ME,
+  SERVER
 } from './worlds';
 
 const AWAY = { kind: 'away', cause: 'unreachable', reason: '' } as const;
@@ -104,6 +106,17 @@ describe('AccessWatch', () => {
     expect(notice.message).toBe('Your access is back. Your server goes on.');
     world.model.tell({ access: END });
     await world.says(/Save everything/);
+    expect(Notification.manager.count).toBe(0);
+  });
+
+  it('goes without a word when another server answers', async () => {
+    world = new World();
+    await world.says(/Save everything/);
+    const server = { ...SERVER, start_id: 'another' };
+    world.model.tell({ me: { ...ME, server } });
+    expect(world.header.widgets).toHaveLength(1);
+    world.model.tell({ access: null });
+    expect(world.header.widgets).toHaveLength(0);
     expect(Notification.manager.count).toBe(0);
   });
 
