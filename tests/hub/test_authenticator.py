@@ -39,6 +39,7 @@ async def test_student_logs_in_and_the_hub_knows_what_it_must(hub, iam, service)
         "auth_time": None,
         "token_obtained_at": now,
         "token_expires_at": now + 3599,
+        "revision": 0,
         "scope": ["openid", "profile", "email", "offline_access"],
         "iss": iam.issuer,
         "client_id": "the-hub",

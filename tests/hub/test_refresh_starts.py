@@ -9,6 +9,7 @@ from refresh_world import AUP, CLIENT_SUSPENDED, RECHECK, SUSPENDED
 from jupyterhub_af.hub.compat import SpawnException
 from jupyterhub_af.hub.hand_outs import NarrowRefusedError
 from jupyterhub_af.hub.iam_http import IAMAwayError
+from jupyterhub_af.hub.narrow_refusals import FIRST_PAUSE_SECONDS
 from jupyterhub_af.hub.start import PlannedStart
 
 pytestmark = [
@@ -206,9 +207,12 @@ async def test_a_wide_token_is_never_given_for_a_narrow_one(hub, visit, iam):
     iam.change_answer = lambda answer: answer
     iam.may_exchange = False
     iam.refuse_grant = (400, {"error": "invalid_scope"})
+    # what was refused is not asked for again at once
+    here.clock.pass_by(FIRST_PAUSE_SECONDS)
     with pytest.raises(NarrowRefusedError, match="no token"):
         await hub.app.authenticator.narrow_token(here.user, "", ("openid",))
     iam.status["/token"] = (503, "")
+    here.clock.pass_by(2 * FIRST_PAUSE_SECONDS)
     with pytest.raises(IAMAwayError):
         await hub.app.authenticator.narrow_token(here.user, "", ("openid",))
     assert await here.page() == 200
