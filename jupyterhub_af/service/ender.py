@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,11 +30,10 @@ from .audit import PROCESS
 from .changes import Changed, Ended, News, Wanted
 from .desk import Desk
 from .endings import Ending, Place
-from .hub_api import HubApi, HubServer, Live
+from .hub_api import MOST_RECHECKS, MOST_STOPS, HubApi, HubServer, Live
 from .plans import Start
 from .rechecks import Standing
 
-AT_ONCE = 4
 # how soon a stop that failed, or a line that the database did not take, is tried again
 RETRY_SECONDS = 5
 _RULES: Mapping[RecheckStatus, EndRule] = {rule: rule for rule in END_RULES}  # type: ignore[misc]
@@ -49,7 +49,9 @@ class Ender:
         self._hub = hub
         self._book = desk.endings
         self._lines: deque[tuple[AuditEvent, Ending]] = deque()
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._looks = asyncio.Semaphore(MOST_RECHECKS)
+        self._turns = asyncio.Semaphore(MOST_STOPS)
+        self._stopping: dict[Place, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         for ending in self._book.all:
@@ -186,29 +188,46 @@ class Ender:
 
     async def end_for_ever(self, look: Look) -> None:
         """Stop servers as they become due."""
-        while True:
-            self._wake.clear()
-            try:
-                await self.stop_due(look)
-                await self.catch_up()
-            except Exception:
-                # one turn of many: the next one may go well
-                self._desk.log.exception("Failed at ending servers")
-            try:
-                async with asyncio.timeout(self._pause()):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+        try:
+            while True:
+                await self._end_once(look)
+        finally:
+            for task in self._stopping.values():
+                task.cancel()
+
+    async def _end_once(self, look: Look) -> None:
+        self._wake.clear()
+        try:
+            self._begin_due(look)
+            await self.catch_up()
+        except Exception:
+            # one turn of many: the next one may go well
+            self._desk.log.exception("Failed at ending servers")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pause()):
+                await self._wake.wait()
 
     async def stop_due(self, look: Look) -> None:
-        """Stop each server whose time is over."""
+        """Stop each server whose time is over, and wait for what is being stopped."""
+        self._begin_due(look)
+        await asyncio.gather(*self._stopping.values(), return_exceptions=True)
+
+    def _begin_due(self, look: Look) -> None:
+        """Begin to stop what is due: no server waits for another's slow stop."""
         now = self._desk.clock()
-        due = [ending for ending in self._book.all if ending.ends_at <= now]
-        stops = (self._stop(ending, look) for ending in due)
-        for fault in await asyncio.gather(*stops, return_exceptions=True):
-            if isinstance(fault, Exception):
-                # one server of several
-                self._desk.log.error("Failed at ending a server", exc_info=fault)
+        for ending in self._book.all:
+            if ending.ends_at <= now and ending.place not in self._stopping:
+                task = asyncio.create_task(self._try_to_stop(ending, look))
+                self._stopping[ending.place] = task
+
+    async def _try_to_stop(self, ending: Ending, look: Look) -> None:
+        try:
+            await self._stop(ending, look)
+        except Exception:
+            # one server of many, and it is tried again
+            self._desk.log.exception("Failed at ending %s/%s", *ending.place)
+        finally:
+            del self._stopping[ending.place]
 
     def _pause(self) -> float:
         """Return for how long nothing is due; what was due and failed waits a little."""
@@ -218,27 +237,29 @@ class Ender:
 
     async def _stop(self, ending: Ending, look: Look) -> None:
         """Stop a server after a last look; what fails is tried again."""
-        async with self._turns:
-            try:
-                now_due = await self._look_again(ending, look)
-                if now_due is None:
+        try:
+            async with self._looks:
+                is_due = await self._look_again(ending, look)
+            async with self._turns:
+                # it may have been lifted while others were stopped
+                now_due = self._book.find(ending.place) if is_due else None
+                if now_due is None or now_due.start_id != ending.start_id:
                     return
                 self._mark(now_due, now_due.stop_rule)
                 await self._hub.stop_server(*ending.place)
-            except (AskError, SQLAlchemyError) as error:
-                self._mark(ending, None)
-                self._desk.metrics.failed_stops.labels("server").inc()
-                self._desk.log.warning("Could not stop %s/%s: %s", *ending.place, error)
-                return
+        except (AskError, SQLAlchemyError) as error:
+            self._mark(ending, None)
+            self._desk.metrics.failed_stops.labels("server").inc()
+            self._desk.log.warning("Could not stop %s/%s: %s", *ending.place, error)
+            return
         if not now_due.is_stopped:
             self._note_stopped(now_due)
 
-    async def _look_again(self, ending: Ending, look: Look) -> Ending | None:
-        """Return the ending if it still stands; a last word that is missing is no word."""
+    async def _look_again(self, ending: Ending, look: Look) -> bool:
+        """Tell whether an ending still stands; a last word that is missing is no word."""
         await look(ending.user)
         server = await self._find_last(ending)
-        last = self._book.find(ending.place)
-        return last if server is not None and _can_be_stopped(server) else None
+        return server is not None and _can_be_stopped(server)
 
     async def _find_last(self, ending: Ending) -> HubServer | None:
         """Return the server of an ending that still stands; without one it is forgotten."""

@@ -22,6 +22,8 @@ NEEDED_SCOPES = frozenset(
 )
 # questions about membership wait for the IAM; they keep no other question waiting
 MOST_RECHECKS = 16
+# nor do stops, which the hub answers when a server is gone or after ten seconds
+MOST_STOPS = 32
 PAGINATION = "application/jupyterhub-pagination+json"
 PAGE = 200
 # people whom each page shows again of the one before
@@ -98,6 +100,7 @@ class HubApi:
         word = f"token {token}"
         self._asker = Asker("hub", api_url, authorization=word)
         self._rechecks = Asker("hub", api_url, authorization=word, most=MOST_RECHECKS)
+        self._stops = Asker("hub", api_url, authorization=word, most=MOST_STOPS)
 
     async def check_scopes(self) -> None:
         """Refuse a token that sees less than everybody's servers.
@@ -152,7 +155,7 @@ class HubApi:
     async def stop_server(self, user: str, server_name: str) -> None:
         """Have the hub stop a server; one that does not run is no error."""
         place = f"/servers/{quote(server_name, safe='')}" if server_name else "/server"
-        status, _ = await self._asker.ask("DELETE", _user_path(user) + place)
+        status, _ = await self._stops.ask("DELETE", _user_path(user) + place)
         _expect(status, 202, 204, 404)
 
     async def delete_user(self, user: str) -> bool:
@@ -168,6 +171,7 @@ class HubApi:
         """Let connections go."""
         self._asker.close()
         self._rechecks.close()
+        self._stops.close()
 
     async def _page(self, offset: int) -> _Page:
         query = f"?state=active&limit={PAGE}&offset={offset}"

@@ -383,6 +383,34 @@ async def test_a_hub_that_cannot_say_how_a_person_stands_still_stops(world, lost
     assert world.hub.stopped == [("anna", "")]
 
 
+async def test_a_slow_stop_keeps_no_other_server_waiting(world, run, monkeypatch):
+    people = [f"p{number:02}" for number in range(12)]
+    for user in people:
+        await run(user, idle=None)
+        world.hub.lose(user)
+    await world.recheck(after=BOUND)
+    stop = world.keeper._hub.stop_server
+    slow, is_stopped = asyncio.Event(), asyncio.Event()
+
+    async def stop_slowly(user: str, name: str) -> None:
+        if user != people[-1]:
+            await slow.wait()
+        await stop(user, name)
+        is_stopped.set()
+
+    monkeypatch.setattr(world.keeper._hub, "stop_server", stop_slowly)
+    world.clock.now += COURTESY + 1
+    ending = asyncio.create_task(world.ender.end_for_ever(world.rechecks.look))
+    async with asyncio.timeout(30):
+        await is_stopped.wait()
+    assert world.hub.stopped == [(people[-1], "")]
+    slow.set()
+    # what is being stopped is not begun a second time
+    await world.ender.stop_due(world.rechecks.look)
+    ending.cancel()
+    assert sorted(user for user, _ in world.hub.stopped) == people
+
+
 @pytest.mark.parametrize("pending", ["spawn", "stop"])
 async def test_a_server_with_which_something_goes_on_is_stopped_after_it(
     world, lost, pending
