@@ -189,6 +189,7 @@ class Ender:
 
     async def stop_due(self, look: Look) -> None:
         """Stop each server whose time is over."""
+        self._desk.notice_step()
         now = self._desk.clock()
         due = [ending for ending in self._book.all if ending.ends_at <= now]
         stops = (self._stop(ending, look) for ending in due)

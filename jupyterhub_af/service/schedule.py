@@ -10,7 +10,7 @@ as fast as they need, and never faster than the ceiling.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from jupyterhub_af.policy.recheck import END_RULES, RecheckReply
 
@@ -118,6 +118,14 @@ class Schedule:
         person = self._people.get(user)
         if person is not None:
             self._settle(person, self._retry(now), now)
+
+    def shift(self, seconds: float) -> None:
+        """Move all times with a clock that was put back."""
+        self._last_at += seconds
+        for person in self._people.values():
+            for name in (f.name for f in fields(person) if f.name.endswith("_at")):
+                at = getattr(person, name)
+                setattr(person, name, at and at + seconds)
 
     def release(self, user: str) -> None:
         """Take it that nobody asks about a person any more."""
