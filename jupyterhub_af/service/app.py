@@ -50,6 +50,7 @@ from .refusal import StartError
 from .register import FIRST_GID, FIRST_UID, Ranges, Register
 from .running import Running
 from .secret import Secrets, load_secret, load_secrets
+from .steps import Steps
 from .storage_watch import StorageWatch
 from .store import Store
 from .stream import Streams
@@ -263,6 +264,7 @@ class ServiceApp(Application):
             endings=endings,
             admitted=admitted,
             agent=self._agent(),
+            steps=Steps(time.time),
         )
 
     def _check_traits(self) -> None:

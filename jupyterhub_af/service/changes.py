@@ -44,7 +44,14 @@ class Wanted:
     is_running: bool
 
 
-News = Changed | Ended | Wanted
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """The clock of this machine was set by so many seconds."""
+
+    seconds: float
+
+
+News = Changed | Ended | Wanted | Stepped
 
 
 class Changes:

@@ -30,7 +30,7 @@ from jupyterhub_af.policy.recheck import LoginNote
 
 from .admitted import Admitted
 from .audit import PROCESS, Audit, person_of
-from .changes import Changes, Ended, Kind, Wanted
+from .changes import Changes, Ended, Kind, Stepped, Wanted
 from .endings import Endings
 from .metrics import Metrics
 from .pace import Pace
@@ -40,6 +40,7 @@ from .register import Register
 from .running import Running
 from .secret import Secrets
 from .standings import Standings
+from .steps import Steps
 from .storage import Disks
 from .store import Store
 from .sweeps import Sweeps
@@ -72,6 +73,8 @@ class Desk:
     # so that a line that is told again is kept once
     told: Told = field(default_factory=Told)
     clock: Callable[[], float] = time.time
+    # None: nobody sets the clock
+    steps: Steps | None = None
 
     async def facility(self) -> Edition:
         """Return the facility in force; a file that changed is read first."""
@@ -155,6 +158,16 @@ class Desk:
     def take_login(self, note: LoginNote) -> None:
         """Take the hub's word that somebody has just logged in."""
         self.changes.tell(Wanted(note.user, is_running=False))
+
+    def notice_step(self) -> None:
+        """Move what is counted by a clock that was set, so that nothing is late or early."""
+        step = self.steps.look() if self.steps else 0.0
+        if step:
+            self.log.warning("This machine's clock was set by %.0f seconds", step)
+            self.endings.shift(step)
+            self.running.restart_clocks(self.clock())
+            self.changes.tell(Stepped(step))
+            self.changes.touch(None, "access", "lifetime")
 
     def put_clusters(self, clusters: Clusters) -> None:
         """Take the gateway's list of active clusters."""

@@ -214,6 +214,7 @@ class Ender:
 
     def _begin_due(self, look: Look) -> None:
         """Begin to stop what is due: no server waits for another's slow stop."""
+        self._desk.notice_step()
         now = self._desk.clock()
         for ending in self._book.all:
             if ending.ends_at <= now and ending.place not in self._stopping:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import cast
 
 from sqlalchemy import delete, select
@@ -92,6 +92,12 @@ class Endings:
         if self._endings.get(ending.place) != ending:
             self._endings[ending.place] = ending
             self._unwritten.add(ending.place)
+
+    def shift(self, seconds: float) -> None:
+        """Move all deadlines with the clock: the time that is left stays."""
+        for ending in self.all:
+            since, ends_at = ending.since + seconds, ending.ends_at + seconds
+            self.put(replace(ending, since=since, ends_at=ends_at))
 
     def drop(self, ending: Ending) -> None:
         """Forget an ending."""

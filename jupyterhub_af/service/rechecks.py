@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jupyterhub_af.policy.recheck import RecheckReply
 
 from .asking import AskError
-from .changes import News, Wanted
+from .changes import News, Stepped, Wanted
 from .checks import Checks
 from .desk import Desk
 from .hub_api import MOST_RECHECKS, HubApi, HubPerson
@@ -97,6 +97,7 @@ class Rechecks:
     async def step(self) -> float:
         """Begin to ask about whoever may be asked about; return when to step again."""
         self._wake.clear()
+        self._desk.notice_step()
         await self._notice_edit()
         await self._write()
         self._desk.standings.overdue = self.schedule.overdue(self._desk.clock())
@@ -202,6 +203,10 @@ class Rechecks:
         return bool(self._desk.endings.of_person(user))
 
     def _hear(self, news: News) -> None:
+        if isinstance(news, Stepped) and news.seconds < 0:
+            # what a clock set ahead calls too old is asked about: nothing is lost
+            self.schedule.shift(news.seconds)
+            self._written_at += news.seconds
         if not isinstance(news, Wanted):
             return
         if news.is_running or news.user in self.schedule:

@@ -14,7 +14,7 @@ hub is told so: that happens once, since from then on their stretches lie apart.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from jupyterhub_af.policy import freshness
 from jupyterhub_af.policy.recheck import END_RULES, RecheckReply
@@ -174,6 +174,14 @@ class Schedule:
         person = self._people.get(user)
         if person is not None:
             self._settle(person, self._retry(now), now)
+
+    def shift(self, seconds: float) -> None:
+        """Move all times with a clock that was put back."""
+        self._last_at += seconds
+        for person in self._people.values():
+            for name in (f.name for f in fields(person) if f.name.endswith("_at")):
+                at = getattr(person, name)
+                setattr(person, name, at and at + seconds)
 
     def release(self, user: str) -> None:
         """Take it that nobody asks about a person any more."""
