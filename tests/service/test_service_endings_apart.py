@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from ending_world import BOUND, COURTESY, endings
 from sqlalchemy.exc import OperationalError
 
 from jupyterhub_af.line.audit import telling_of_stop
@@ -15,13 +16,6 @@ from jupyterhub_af.service.endings import Endings
 from jupyterhub_af.service.running import Running
 from jupyterhub_af.service.store import Store
 from jupyterhub_af.service.told import Told
-
-COURTESY = 300
-BOUND = 300
-
-
-def endings(world) -> list[tuple[str, str, str]]:
-    return [(*e.place, e.rule) for e in world.desk.endings.all]
 
 
 @pytest.fixture
