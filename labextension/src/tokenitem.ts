@@ -5,6 +5,7 @@ import { Message } from '@lumino/messaging';
 import { ISignal, Signal } from '@lumino/signaling';
 import { Widget } from '@lumino/widgets';
 
+import { standingOf } from './access';
 import { tickOf } from './lifetime';
 import { ITokenWords, tokenWords } from './token';
 import { IFacilityModel } from './tokens';
@@ -79,7 +80,10 @@ export class TokenItem extends Widget {
 
   private get _words(): ITokenWords {
     const { model, language } = this._options;
-    return tokenWords(model.state.token, model.now(), language);
+    // a token goes with its server
+    const isGone = standingOf(model.state, model.now()) === 'stopped';
+    const token = isGone ? null : model.state.token;
+    return tokenWords(token, model.now(), language);
   }
 
   private _onChanged(): void {

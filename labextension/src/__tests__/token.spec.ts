@@ -1,7 +1,7 @@
 import { Widget } from '@lumino/widgets';
 import { MessageLoop } from '@lumino/messaging';
 
-import { TokenOfMine } from '../generated/panel';
+import { AccessEnd, TokenOfMine } from '../generated/panel';
 import { tokenWords } from '../token';
 import { TokenItem } from '../tokenitem';
 import { ALL, ENGLISH, FakeModel, NOW } from './worlds';
@@ -65,6 +65,23 @@ describe('TokenItem', () => {
     draw();
     expect(item.node.textContent).toBe('IAM token: valid 42 min');
     expect(model.asked).toEqual([]);
+  });
+
+  it('goes when the server was stopped, and the token with it', () => {
+    const access = {
+      rule: 'denied',
+      reason: '',
+      since: NOW - 60,
+      ends_at: NOW
+    };
+    model.tell({ access: access as AccessEnd });
+    draw();
+    expect(item.isShown).toBe(true);
+    model.tell({
+      connection: { kind: 'away', cause: 'unreachable', reason: '' }
+    });
+    draw();
+    expect(item.isShown).toBe(false);
   });
 
   it('is amber when it is not renewed, and no longer when it is', () => {
