@@ -20,6 +20,7 @@ from jupyterhub_af.policy.sentence import Sentence
 
 from .acts import HUB
 from .facility_aware import FacilityAware
+from .flood import is_stranger
 from .hand_outs import AccessToken, HandOuts
 from .iam_answers import Tokens
 from .iam_client import IAMClient
@@ -140,6 +141,9 @@ class LiveAccess(FacilityAware):
         self, user: User, _handler: BaseHandler | None = None, **_: Any
     ) -> bool:
         """Tell whether somebody may go on; the engine has settled groups and all else."""
+        # the hub knows by cookie or token who asks: what is logged from here on, an edit
+        # of the file that nobody has looked at before too, is no stranger's
+        is_stranger.set(False)
         return (await self.rechecks.look(user)).holds
 
     async def confirm_for_start(self, user: User) -> Standing:

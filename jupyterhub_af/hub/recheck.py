@@ -15,6 +15,7 @@ from tornado import web
 
 from jupyterhub_af.policy.recheck import RecheckReply, RecheckRequest
 
+from .flood import is_stranger
 from .rechecks import Why
 
 SERVICE_NAME = "af"
@@ -27,6 +28,7 @@ class RecheckDoor(APIHandler):
     async def post(self) -> None:
         """Answer with how the person stands."""
         self._require_service()
+        is_stranger.set(False)
         request = self._read_request()
         user = self.find_user(request.user)
         if user is None:
