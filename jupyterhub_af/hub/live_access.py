@@ -80,6 +80,8 @@ class LiveAccess(FacilityAware):
                 )
                 raise TraitError(msg)
 
+    # the authenticator below has these two: a class of traitlets cannot be abstract
+
     def iam(self) -> IAMClient:
         """Return the one client of the IAM."""
         raise NotImplementedError
