@@ -30,6 +30,13 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
 
+class PeerServer(ThreadingHTTPServer):
+    """As many may knock at once as at a hub: beyond the default of 5 some are lost."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+
 class FakePeer:
     """A web server in a thread; ``fault`` is how it answers badly for now."""
 
@@ -78,8 +85,7 @@ class FakePeer:
             def log_message(self, *_arguments: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-        self.server.daemon_threads = True
+        self.server = PeerServer(("127.0.0.1", 0), Page)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def take(

@@ -66,6 +66,11 @@ class IAMLine:
         """Tell whether a question may be sent now."""
         return self._breaker.may_ask(self._clock())
 
+    @property
+    def is_shut(self) -> bool:
+        """Tell whether nothing may be sent now for the IAM's sake, however long one waits."""
+        return self._breaker.state != "closed" and not self.may_ask()
+
     async def may_ask_soon(self) -> bool:
         """Tell whether a question may be sent, after waiting for the pace of a slow IAM.
 

@@ -104,19 +104,29 @@ class Rechecks:
     async def look(self, user: User, why: Why = "page") -> Standing:
         """Return how a person stands, after asking the IAM where that is due."""
         record = self._records.peek(user) or await self._records.load(user)
-        if record is not None and not self._is_due(user, record, why):
+        if record is not None and (
+            not self._is_due(user, record, why) or self._is_in_vain(user, record, why)
+        ):
             return self._settle(user, record, record, self._line.hush)
         flight = self._flights.get(user.id)
         if flight is None or flight.done():
             flight = self._start(self._fly(user, why))
             self._flights[user.id] = flight
         if record is not None and why != "start":
-            # only the flight finds out whether somebody's time is over
-            status, _ = self._judge(user, record.word, self._line.hush)
-            if status in HOLDING and not await self._comes_soon(flight):
+            goes_on = self._goes_on(user, record)
+            if goes_on and not await self._comes_soon(flight):
                 record = await self._records.load(user) or record
                 return self._settle(user, record, record, self._line.hush)
         return await asyncio.shield(flight)
+
+    def _goes_on(self, user: User, record: AuthRecord) -> bool:
+        """Tell whether a person holds without an answer; a flight says that time is over."""
+        status, _ = self._judge(user, record.word, self._line.hush)
+        return status in HOLDING
+
+    def _is_in_vain(self, user: User, record: AuthRecord, why: Why) -> bool:
+        """Tell whether a flight could only find that nobody asks the IAM now."""
+        return why != "start" and self._line.is_shut and self._goes_on(user, record)
 
     async def _comes_soon(self, flight: asyncio.Task[Standing]) -> bool:
         """Tell whether a flight has ended, after the time that one answer may take."""
