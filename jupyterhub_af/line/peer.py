@@ -84,8 +84,8 @@ class Peer:
         PeerAwayError
             If there is no answer, or it breaks off before its end.
         """
-        session, base = session_for(self._url)
         try:
+            session, base = session_for(self._url)
             async with session.post(
                 base + path,
                 data=message.model_dump_json().encode(),

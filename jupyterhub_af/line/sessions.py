@@ -1,8 +1,9 @@
 """Lasting connections: to the facility's other processes, and to the IAM.
 
-A login asks the IAM once and the service twice; a connection made anew for each question costs more
-than the question. Each event loop has one session per address, and a task that closes
-them when it is cancelled: JupyterHub cancels every task when it ends.
+A login asks the IAM once and the service twice; a connection made anew for each question
+costs more than the question. Each event loop has one session per address, and a task that
+closes them when it is cancelled: JupyterHub cancels every task when it ends. Whoever asks
+for one after that is told that there is no connection.
 """
 
 from __future__ import annotations
@@ -36,11 +37,18 @@ def session_for(
 
     An address is ``unix:/path/of/socket`` or ``http://host:port``. ``is_anew``: one that
     makes a connection for each question, for what must not be sent twice.
+
+    Raises
+    ------
+    aiohttp.ClientConnectionError
+        If this process ends.
     """
     loop = asyncio.get_running_loop()
     if loop not in _open:
-        sessions: dict[str, aiohttp.ClientSession] = {}
-        _open[loop] = _Open(sessions, loop.create_task(_keep(sessions)))
+        _open[loop] = _start(loop)
+    if _open[loop].keeper.done():
+        msg = "This process ends."
+        raise aiohttp.ClientConnectionError(msg)
     sessions = _open[loop].sessions
     key = f"anew {url}" if is_anew else url
     if key not in sessions:
@@ -60,6 +68,20 @@ def _make_session(url: str, *, is_anew: bool) -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=ASK_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+
+
+def _start(loop: asyncio.AbstractEventLoop) -> _Open:
+    sessions: dict[str, aiohttp.ClientSession] = {}
+    keeper = loop.create_task(_keep(sessions))
+    keeper.add_done_callback(lambda _: _let_go(sessions))
+    return _Open(sessions, keeper)
+
+
+def _let_go(sessions: dict[str, aiohttp.ClientSession]) -> None:
+    """Let go of what was never used: made in the last turn, or while others closed."""
+    for session in sessions.values():
+        if not session.closed:
+            session.detach()
 
 
 async def _keep(sessions: dict[str, aiohttp.ClientSession]) -> None:

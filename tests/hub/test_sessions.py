@@ -99,24 +99,63 @@ async def test_addresses_do_not_share_a_session():
 
 PROGRAM = """
 import asyncio, sys
+import aiohttp
 from jupyterhub_af.line.sessions import session_for
+
+def open_one():
+    return session_for("unix:" + sys.argv[1])
+
+async def at_the_end():
+    try:
+        await asyncio.sleep(60)
+    finally:
+        open_one()
+
+async def long_after_the_end():
+    try:
+        await asyncio.sleep(60)
+    finally:
+        await asyncio.sleep(0.05)
+        try:
+            open_one()
+        except aiohttp.ClientConnectionError as error:
+            print(error)
 
 async def main():
     # a slow moment of the machine is no word of ours
     asyncio.get_running_loop().slow_callback_duration = 60
-    session, base = session_for("unix:" + sys.argv[1])
-    async with session.get(base + "/") as answer:
-        assert await answer.text() == "{}"
+    WHAT
 
 asyncio.run(main())
 """
+USED = """
+    session, base = open_one()
+    async with session.get(base + "/") as answer:
+        assert await answer.text() == "{}"
+"""
+WHEN = {
+    "used": (USED, b""),
+    "made in the last turn": ("asyncio.get_running_loop().call_soon(open_one)", b""),
+    "made by another task that ends": (
+        "task = asyncio.create_task(at_the_end()); await asyncio.sleep(0)" + USED,
+        b"",
+    ),
+    "asked for when all is closed": (
+        "task = asyncio.create_task(long_after_the_end())" + USED,
+        b"This process ends.\n",
+    ),
+}
 
 
-async def test_a_process_that_cancels_its_tasks_ends_without_a_word(service):
+@pytest.mark.parametrize(("what", "says"), WHEN.values(), ids=WHEN)
+async def test_a_process_that_cancels_its_tasks_ends_without_a_word(
+    service, what, says
+):
+    program = PROGRAM.replace("WHAT", what)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-X", "dev", "-c", PROGRAM, str(service.socket)),
+        *(sys.executable, "-X", "dev", "-c", program, str(service.socket)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     out, err = await asyncio.wait_for(process.communicate(), 60)
-    assert (process.returncode, out, err) == (0, b"", b"")
+    assert (process.returncode, out, err) == (0, says, b"")
