@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import statistics
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+
+import httpx
 
 from .harness import Report, is_short, rounds_wanted
 from .refresh_world import Side, ask, close, start_ours, start_stock
@@ -18,23 +21,35 @@ MINUTES = 60
 PEOPLE = 5
 PARALLEL = 50
 IN_OUTAGE = 20
+# a request takes milliseconds: as often as this, to find a moment when nothing else is busy
+TIMES = 10
 TEXT = f"""
 Calls that an IAM counts. A second here is a minute of a facility: bounds of 5 and 15
-seconds stand for 300 and 900. {PEOPLE} people ask for a page four times in each of
-{MINUTES} such minutes. Stock is oauthenticator's `GenericOAuthenticator` with JupyterHub's
-own `auth_refresh_age` of 300; access tokens live an hour, or {MINUTES} seconds.
+seconds stand for 300 and 900. {PEOPLE} people ask for a page four times in each such
+minute. Stock is oauthenticator's `GenericOAuthenticator` with JupyterHub's
+own `auth_refresh_age` of 300; access tokens live an hour, or {MINUTES} seconds, and two
+such hours are counted.
 Then {PARALLEL} requests of one person at once, when all is old; and {IN_OUTAGE} requests
-of one person while the IAM takes connections and says nothing.
+of one person while the IAM takes connections and says nothing. Such {IN_OUTAGE} are timed
+{TIMES} times before and in the outage: the lowest median of each is compared, since what
+else the machine does is in the others.
 """
 
 
 async def spend(side: Side, seconds: float) -> None:
-    """Let everybody ask for a page four times a second."""
+    """Let everybody ask for a page about four times a second, not all at one moment."""
     browsers = side.browsers()
-    begin = time.monotonic()
-    while time.monotonic() - begin < seconds:
-        await asyncio.gather(*(ask(browser) for browser in browsers))
-        await asyncio.sleep(0.25)
+    end = time.monotonic() + seconds
+
+    async def click(browser: httpx.AsyncClient, pauses: random.Random) -> None:
+        while time.monotonic() < end:
+            await asyncio.sleep(pauses.uniform(0.1, 0.4))
+            await ask(browser)
+
+    # the same pauses on each side
+    await asyncio.gather(
+        *(click(browser, random.Random(n)) for n, browser in enumerate(browsers))  # noqa: S311 - no secret
+    )
     await close(browsers)
 
 
@@ -57,22 +72,28 @@ async def calls_of_parallel(side: Side) -> int:
     return side.iam.calls() - before
 
 
+async def typical(browser: httpx.AsyncClient) -> float:
+    """Return the median of what some requests one after the other take."""
+    return statistics.median([await ask(browser) for _ in range(IN_OUTAGE)])
+
+
 async def outage(side: Side) -> tuple[int, float, float]:
     """Return calls during requests in an outage, and seconds of one, normal and then."""
     [browser, *others] = side.browsers()
     await ask(browser)
-    normal = [await ask(browser) for _ in range(IN_OUTAGE)]
+    normal = [await typical(browser) for _ in range(TIMES)]
     side.iam.tell("hang")
     await asyncio.sleep(6)
     # the first finds out
     await ask(browser)
     before = side.iam.calls()
-    hurt = [await ask(browser) for _ in range(IN_OUTAGE)]
+    hurt = [await typical(browser)]
     calls = side.iam.calls() - before
+    hurt += [await typical(browser) for _ in range(TIMES - 1)]
     side.iam.tell("answer")
     await close([browser, *others])
     await asyncio.sleep(6)
-    return calls, statistics.median(normal), statistics.median(hurt)
+    return calls, min(normal), min(hurt)
 
 
 def measure(report: Report, sides: list[Side]) -> None:
@@ -80,8 +101,10 @@ def measure(report: Report, sides: list[Side]) -> None:
     for side in sides:
         side.iam.tell(f"lives {MINUTES}")
         side.log_in(PEOPLE)
-    # past the first end of a token
-    minutes = 20 if is_short() else MINUTES + 5
+    # whoever logged in first is not due first: both count from somewhere in their turns
+    asyncio.run(calls_per_user_hour(sides, 7))
+    # as many calls as tokens cause in the lives of two, so that one more or less is little
+    minutes = 20 if is_short() else 2 * MINUTES
     found = asyncio.run(calls_per_user_hour(sides, minutes))
     for side, bound in ((a, 1.0), (b, 0.35)):
         ratio = found[side.name] / found[c.name]
