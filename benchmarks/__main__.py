@@ -2,13 +2,17 @@
 
 Each runs in a process of its own, so that none pays for what another imported. The exit
 status is 1 if a bound is missed, or the machine was too busy to tell. AF_ROUNDS makes
-it short: that many rounds each.
+it short: that many rounds each. In the folder AF_KEPT is what was measured by a run that
+was interrupted: it is shown, and not measured again.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 from .harness import ROOT, machine_facts
 
@@ -37,8 +41,21 @@ def main(arguments: list[str]) -> int:
 
 
 def run(name: str) -> int:
+    """Show a benchmark's section; return its exit status."""
+    place = os.environ.get("AF_KEPT")
+    kept = Path(place) / f"{name}.json" if place else None
+    if kept is not None and kept.exists():
+        section, status = json.loads(kept.read_text())
+        print(section, end="", flush=True)
+        return int(status)
     command = [sys.executable, "-m", f"benchmarks.{name}"]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    done = subprocess.run(
+        command, cwd=ROOT, check=False, stdout=subprocess.PIPE, text=True
+    )
+    print(done.stdout, end="", flush=True)
+    if kept is not None:
+        kept.write_text(json.dumps([done.stdout, done.returncode]))
+    return done.returncode
 
 
 if __name__ == "__main__":

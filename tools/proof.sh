@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Full counts, races and benchmarks; writes a dated record to docs/proof/.
+# Full counts, races and benchmarks; writes a dated record to docs/proof/. It takes two
+# hours: one that was interrupted goes on at the same commit where it was.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 record="docs/proof/$(date -u +%F).md"
@@ -10,24 +11,32 @@ AF_NODE="$(.venv/bin/python -c 'from jupyterhub_af.local.node import find_node; 
 PATH="$(dirname "$AF_NODE"):$AF_NODE_MODULES/.bin:$PATH"
 export AF_NODE_MODULES AF_NODE PATH
 AF_PROOF=1
-export AF_PROOF
+commit="$(git rev-parse --short HEAD)"
+AF_KEPT="$PWD/artefacts/proof-$commit"
+export AF_PROOF AF_KEPT
+mkdir -p "$AF_KEPT"
 
-# the words, then the command; the record keeps its last line, a log all of it
+# the words, then the command; the record keeps its last line, a log in AF_KEPT all of it
 run() {
   printf '| %s | ' "$1"
   shift
-  local log=artefacts/proof.log
-  "$@" >"$log.part" 2>&1 || status=1
-  cat "$log.part" >>"$log"
-  printf '%s |\n' "$(tail -n 1 "$log.part" | sed 's/=//g; s/^ *//; s/ *$//')"
+  part=$((part + 1))
+  local log="$AF_KEPT/$part"
+  if [ ! -e "$log.status" ]; then
+    local code=0
+    "$@" >"$log.log" 2>&1 || code=$?
+    echo "$code" >"$log.status"
+  fi
+  [ "$(cat "$log.status")" = 0 ] || status=1
+  printf '%s |\n' "$(tail -n 1 "$log.log" | sed 's/=//g; s/^ *//; s/ *$//')"
 }
 
-: >artefacts/proof.log
+part=0
 pytest=(.venv/bin/pytest -q)
 {
   echo "# Proof of $(date -u +%F)"
   echo
-  echo "Commit $(git rev-parse --short HEAD), $(nproc) cores, Python $(.venv/bin/python -V | cut -d' ' -f2), JupyterHub $(.venv/bin/jupyterhub --version) and $(.venv/hub5/bin/jupyterhub --version)."
+  echo "Commit $commit, $(nproc) cores, Python $(.venv/bin/python -V | cut -d' ' -f2), JupyterHub $(.venv/bin/jupyterhub --version) and $(.venv/hub5/bin/jupyterhub --version)."
   echo
   echo '## Matrices, properties and races at full count'
   echo
@@ -54,5 +63,7 @@ pytest=(.venv/bin/pytest -q)
   .venv/bin/python -m benchmarks || status=1
 } >"$record.new"
 mv "$record.new" "$record"
+rm -rf "artefacts/proof"
+mv "$AF_KEPT" artefacts/proof
 cat "$record"
 exit "$status"
