@@ -71,17 +71,15 @@ function Filling(
 ): JSX.Element {
   const { model, tree, language, folder, go, said, say } = props;
   const { trans } = language;
-  const recount = async (): Promise<void> => {
+  const recount = async (): Promise<string> => {
     const { has_begun: hasBegun, again_at: at } =
       await model.disks.recount(tree);
-    say(
-      hasBegun
-        ? trans.__('It is being counted; the new sizes come by themselves.')
-        : trans.__(
-            'It was counted just now. It is counted again at %1; the new sizes come by themselves.',
-            timeText(at, model.now(), language)
-          )
-    );
+    return hasBegun
+      ? trans.__('It is being counted; the new sizes come by themselves.')
+      : trans.__(
+          'It was counted just now. It is counted again at %1; the new sizes come by themselves.',
+          timeText(at, model.now(), language)
+        );
   };
   const failed = (error: unknown): void => say(troubleText(error, trans));
   const remove = async (entry: ILargeEntry): Promise<boolean> => {
@@ -94,8 +92,13 @@ function Filling(
       failed(error);
       return false;
     }
-    say(trans.__('Deleted: %1.', entry.path));
-    void recount().catch(() => undefined);
+    const done = trans.__('Deleted: %1.', entry.path);
+    say(done);
+    // what was done stays to be read beside what follows from it
+    void recount().then(
+      words => say(`${done} ${words}`),
+      () => undefined
+    );
     return true;
   };
   return (
@@ -103,7 +106,7 @@ function Filling(
       <p>
         <button
           className="jp-af-Button"
-          onClick={() => void recount().catch(failed)}
+          onClick={() => void recount().then(say, failed)}
         >
           {trans.__('Count again')}
         </button>{' '}

@@ -196,6 +196,7 @@ describe('the page of what fills a disk', () => {
       ])
     );
     await eventually(() => expect(body.node.querySelector('tbody')).toBeNull());
+    await says('Deleted: week. It is being counted;');
   });
 
   it('says why something is not deleted, and leaves it there', async () => {
