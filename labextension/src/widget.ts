@@ -23,7 +23,9 @@ export class ProfileItem extends Widget {
   /** Whether there is something to show, and the person wants to see it. */
   get isShown(): boolean {
     const { model, language } = this._options;
-    return this._isWanted && wordsOf(model.state, language).text !== '';
+    return (
+      this._isWanted && wordsOf(model.state, language, model.now()).text !== ''
+    );
   }
 
   /** Emitted when that may have changed. */
@@ -69,7 +71,7 @@ export class ProfileItem extends Widget {
   protected onUpdateRequest(message: Message): void {
     super.onUpdateRequest(message);
     const { model, language } = this._options;
-    const { text, tooltip } = wordsOf(model.state, language);
+    const { text, tooltip } = wordsOf(model.state, language, model.now());
     this.node.textContent = text;
     this.node.title = tooltip;
     this.toggleClass(

@@ -39,10 +39,21 @@ export interface IWords {
 }
 
 /** Return the words of the status bar. */
-export function wordsOf(state: IFacilityState, language: ILanguage): IWords {
+export function wordsOf(
+  state: IFacilityState,
+  language: ILanguage,
+  now: number
+): IWords {
   const { trans } = language;
-  const { connection, me } = state;
+  const { access, connection, me } = state;
   if (connection.kind === 'away') {
+    if (access !== null && now >= access.ends_at) {
+      // nobody is away: the banner says why it does not answer
+      return {
+        text: trans.__('Your server was stopped.'),
+        tooltip: trans.__('Click to ask again.')
+      };
+    }
     return {
       text: trans.__('Facility: not reachable'),
       tooltip: `${awaySentence(connection, trans)}\n${trans.__('Click to ask again.')}`

@@ -153,6 +153,7 @@ def test_a_student_who_loses_access_saves_and_finds_all_again(
     # the server is stopped, and the Lab says why and where to go
     expect(banner).to_contain_text("Your server was stopped", timeout=180_000)
     expect(banner).to_contain_text(CONTACT)
+    expect(lab.locator(".jp-af-Profile")).to_have_text("Your server was stopped.")
     picture(lab, "student-access-ended")
     stop = (f"{STUDENT}/", "access-lost")
     wait_until(lambda: stop in audited(strict, "server.stop"), what="a line of it")

@@ -9,13 +9,13 @@ import {
   wordsOf
 } from '../words';
 import { NOTHING } from '../model';
-import { ALL, ENGLISH, ME, NOW } from './worlds';
+import { ALL, END, ENGLISH, ME, NOW } from './worlds';
 
 const { trans } = ENGLISH;
 
 describe('wordsOf', () => {
   it('names the profile, and its limits on a closer look', () => {
-    expect(wordsOf(ALL, ENGLISH)).toEqual({
+    expect(wordsOf(ALL, ENGLISH, NOW)).toEqual({
       text: 'ML-INFN · small',
       tooltip: [
         'INFN analysis facility',
@@ -29,7 +29,7 @@ describe('wordsOf', () => {
 
   it('names the facility when it did not start this server', () => {
     const state = { ...ALL, me: { ...ME, server: null } };
-    expect(wordsOf(state, ENGLISH)).toEqual({
+    expect(wordsOf(state, ENGLISH, NOW)).toEqual({
       text: 'INFN analysis facility',
       tooltip: 'Contact: support@example.org'
     });
@@ -41,13 +41,29 @@ describe('wordsOf', () => {
       cause: 'unreachable',
       reason: ''
     } as const;
-    const { text, tooltip } = wordsOf({ ...ALL, connection }, ENGLISH);
+    const { text, tooltip } = wordsOf({ ...ALL, connection }, ENGLISH, NOW);
     expect(text).toBe('Facility: not reachable');
     expect(tooltip).toContain('Click to ask again.');
   });
 
+  it('says that the server was stopped, where nothing else is away', () => {
+    const connection = {
+      kind: 'away',
+      cause: 'unreachable',
+      reason: ''
+    } as const;
+    const access = { ...END, ends_at: NOW };
+    const state = { ...ALL, access, connection };
+    const say = (now: number) => wordsOf(state, ENGLISH, now).text;
+    expect(say(NOW - 1)).toBe('Facility: not reachable');
+    expect(say(NOW)).toBe('Your server was stopped.');
+    expect(
+      wordsOf({ ...state, connection: ALL.connection }, ENGLISH, NOW).text
+    ).toBe('ML-INFN · small');
+  });
+
   it('says nothing before anything is known', () => {
-    expect(wordsOf(NOTHING, ENGLISH)).toEqual({ text: '', tooltip: '' });
+    expect(wordsOf(NOTHING, ENGLISH, NOW)).toEqual({ text: '', tooltip: '' });
   });
 });
 
