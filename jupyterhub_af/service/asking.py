@@ -5,16 +5,15 @@ Its token goes to the address of the configuration and nowhere else.
 
 from __future__ import annotations
 
-import ssl
-
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.simple_httpclient import SimpleAsyncHTTPClient
+import aiohttp
+from yarl import URL
 
 from jupyterhub_af.policy.errors import AFError
 
 ASK_SECONDS = 20
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 MAX_CONNECTIONS = 8
+_PART_BYTES = 65536
 
 
 class AskError(AFError):
@@ -31,7 +30,7 @@ class Asker:
         self._most = most
         self._url = url.rstrip("/")
         self._authorization = authorization
-        self._client: SimpleAsyncHTTPClient | None = None
+        self._session: aiohttp.ClientSession | None = None
 
     async def ask(
         self,
@@ -48,37 +47,47 @@ class Asker:
         AskError
             If there is no answer in time, or one that is too large.
         """
-        request = HTTPRequest(
-            self._url + path,
-            method=method,
-            headers={
-                "Authorization": self._authorization,
-                "Accept": accept,
-                "Content-Type": "application/json",
-            },
-            body=body,
-            follow_redirects=False,
-            connect_timeout=ASK_SECONDS,
-            request_timeout=ASK_SECONDS,
-        )
+        headers = {
+            "Authorization": self._authorization,
+            "Accept": accept,
+            "Accept-Encoding": "identity",
+            "Content-Type": "application/json",
+        }
+        data = None if body is None else body.encode()
         try:
-            answer = await self._open().fetch(request, raise_error=False)
-        except (HTTPClientError, OSError, ssl.SSLError, ValueError) as error:
+            # names in the path are quoted already, and stay as they are
+            url = URL(self._url + path, encoded=True)
+            async with self._open().request(
+                method, url, data=data, headers=headers, allow_redirects=False
+            ) as answer:
+                return answer.status, await _read(answer)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             msg = f"The {self.name} does not answer ({type(error).__name__})."
             raise AskError(msg) from error
-        return answer.code, answer.body
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let connections go."""
-        if self._client is not None:
-            self._client.close()
+        if self._session is not None:
+            await self._session.close()
 
-    def _open(self) -> SimpleAsyncHTTPClient:
-        """Return the client; it belongs to the loop that runs."""
-        if self._client is None:
-            self._client = SimpleAsyncHTTPClient(
-                force_instance=True,
-                max_clients=self._most,
-                max_body_size=MAX_ANSWER_BYTES,
+    def _open(self) -> aiohttp.ClientSession:
+        """Return the session; it belongs to the loop that runs."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                # one connection a question: who was started again left none of before
+                connector=aiohttp.TCPConnector(limit=self._most, force_close=True),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=ASK_SECONDS),
             )
-        return self._client
+        return self._session
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """Return the body, if it is not too large."""
+    body = bytearray()
+    async for part in answer.content.iter_chunked(_PART_BYTES):
+        body += part
+        if len(body) > MAX_ANSWER_BYTES:
+            msg = f"more than {MAX_ANSWER_BYTES} bytes"
+            raise ValueError(msg)
+    return bytes(body)

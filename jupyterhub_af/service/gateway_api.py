@@ -37,6 +37,6 @@ class GatewayApi:
             msg = f"The Dask gateway answered {status}."
             raise AskError(msg)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let connections go."""
-        self._asker.close()
+        await self._asker.close()

@@ -167,11 +167,11 @@ class HubApi:
         _expect(status, 204, 404)
         return status == 204
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let connections go."""
-        self._asker.close()
-        self._rechecks.close()
-        self._stops.close()
+        await self._asker.close()
+        await self._rechecks.close()
+        await self._stops.close()
 
     async def _page(self, offset: int) -> _Page:
         query = f"?state=active&limit={PAGE}&offset={offset}"

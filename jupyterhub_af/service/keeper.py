@@ -79,9 +79,9 @@ class Keeper:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._rechecks.stop()
-        self._hub.close()
+        await self._hub.close()
         if self._reaper is not None:
-            self._reaper.close()
+            await self._reaper.close()
 
     async def sweep(self) -> None:
         """Look at everything once and do what is due."""

@@ -48,9 +48,9 @@ class Reaper:
         self._wake = asyncio.Event()
         desk.changes.subscribe(self._hear)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let connections go."""
-        self._gateway.close()
+        await self._gateway.close()
 
     async def list_clusters(self) -> Clusters:
         """Return the gateway's list; the panel shows it unless it was told newer."""
