@@ -321,6 +321,7 @@ class Rechecks:
         async with self._turn_of(user):
             self._doubtful.discard(user.id)
             if not is_known(user):
+                self.forget(user)
                 return
             record = await self._records.load(user)
             if record is not None and not self._records.is_saved(user):

@@ -198,6 +198,21 @@ async def test_nothing_is_kept_of_a_person_who_was_deleted(hub, visit, iam):
     hub.app.users.delete(here.user)
 
 
+async def test_what_was_kept_of_a_deleted_person_is_forgotten_a_little_later(
+    hub, visit, later
+):
+    here = await visit()
+    later.clear()
+    here.clock.pass_by(RECHECK)
+    assert await here.page() == 200
+    # by another way than the authenticator, which forgets at once
+    hub.app.users.delete(here.user)
+    [look_again] = later
+    look_again()
+    await here.rechecks.settled()
+    assert here.rechecks.peek(here.user) is None
+
+
 @pytest.mark.parametrize(
     "renew", [ask_narrow, None], ids=["a narrow token's", "a re-check's"]
 )
