@@ -12,6 +12,7 @@ import { NOTHING } from '../model';
 import { ALL, END, ENGLISH, ME, NOW } from './worlds';
 
 const { trans } = ENGLISH;
+const AWAY = { kind: 'away', cause: 'unreachable', reason: '' } as const;
 
 describe('wordsOf', () => {
   it('names the profile, and its limits on a closer look', () => {
@@ -36,24 +37,14 @@ describe('wordsOf', () => {
   });
 
   it('says that the facility is away, also where more is known', () => {
-    const connection = {
-      kind: 'away',
-      cause: 'unreachable',
-      reason: ''
-    } as const;
-    const { text, tooltip } = wordsOf({ ...ALL, connection }, ENGLISH, NOW);
+    const { text, tooltip } = wordsOf({ ...ALL, connection: AWAY }, ENGLISH, NOW);
     expect(text).toBe('Facility: not reachable');
     expect(tooltip).toContain('Click to ask again.');
   });
 
   it('says that the server was stopped, where nothing else is away', () => {
-    const connection = {
-      kind: 'away',
-      cause: 'unreachable',
-      reason: ''
-    } as const;
     const access = { ...END, ends_at: NOW };
-    const state = { ...ALL, access, connection };
+    const state = { ...ALL, access, connection: AWAY };
     const say = (now: number) => wordsOf(state, ENGLISH, now).text;
     expect(say(NOW - 1)).toBe('Facility: not reachable');
     expect(say(NOW)).toBe('Your server was stopped.');
