@@ -63,7 +63,7 @@ async def app(apps, proxy_on_path, hub_app, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def connect(app):
+async def connect(app):
     opened = []
 
     def to_hub(token: str = TOKEN) -> HubApi:
@@ -72,7 +72,7 @@ def connect(app):
 
     yield to_hub
     for api in opened:
-        api.close()
+        await api.close()
 
 
 async def run(app, name: str, server_name: str = "") -> None:
@@ -167,5 +167,5 @@ async def test_a_hub_that_is_not_there_is_said_in_words():
     api = HubApi("http://127.0.0.1:9/hub/api", TOKEN)
     with pytest.raises(AskError, match="The hub does not answer"):
         await api.live()
-    api.close()
+    await api.close()
     assert os.environ.get("JUPYTERHUB_API_TOKEN") is None
