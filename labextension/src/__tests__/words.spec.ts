@@ -37,7 +37,11 @@ describe('wordsOf', () => {
   });
 
   it('says that the facility is away, also where more is known', () => {
-    const { text, tooltip } = wordsOf({ ...ALL, connection: AWAY }, ENGLISH, NOW);
+    const { text, tooltip } = wordsOf(
+      { ...ALL, connection: AWAY },
+      ENGLISH,
+      NOW
+    );
     expect(text).toBe('Facility: not reachable');
     expect(tooltip).toContain('Click to ask again.');
   });
