@@ -151,8 +151,6 @@ def hub_config(iam, service, secret_file, facility_file) -> dict[str, Any]:
             "redirect_to_server": False,
         },
         "ConfigurableHTTPProxy": {"api_url": f"http://127.0.0.1:{free_port()}"},
-        # a server whose process nobody needs is waited for when the hub stops
-        "Spawner": {"http_timeout": 1},
         "CryptKeeper": {"keys": [os.urandom(32)]},
         "FacilityAware": {
             "facility_file": str(facility_file),
