@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,12 +171,14 @@ def hub_config(iam, service, secret_file, facility_file) -> dict[str, Any]:
 
 
 @pytest.fixture
-def apps() -> Iterator[list[Any]]:
+async def apps() -> AsyncIterator[list[Any]]:
     """Close what the test hubs leave open, after they have stopped."""
     started: list[Any] = []
     yield started
     for app in started:
         app.db_file.close()
+    # what a stopping hub still told the service of was told over a new connection
+    await close_sessions()
     CryptKeeper.clear_instance()
 
 
